@@ -1,0 +1,7 @@
+# The front door. Meson does the work.
+.PHONY: all
+BUILD ?= build
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
