@@ -191,10 +191,13 @@ GRANARY_API int granary_claim_open(granary_client *client, uint64_t allocation, 
 /* Moves the process that `pidfd` names (borrowed) under the claim's limit. E_DEAD, E_DENIED (another user's). */
 GRANARY_API int granary_claim_enter(granary_client *client, uint64_t claim, int pidfd);
 
+/* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
+GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, struct granary_claim_end *ret);
+
 /* Lowers the claim; the agent confirms that use is below first, waiting up to `timeout_ms`. E_STATE: still above. */
 GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 
-typedef struct {
+typedef struct granary_claim_end {
     int cause;             /* 0 exit, 1 out of memory, 2 killed by Granary */
     uint64_t peak;         /* bytes: anonymous, shared and kernel memory */
 } granary_claim_end;
@@ -277,6 +280,13 @@ GRANARY_API int granary_slot_acquire_n(granary_pool *pool, uint32_t chunks, gran
 
 /* Puts a gated child (or the caller itself) under the slot's limit; `pidfd` is borrowed. */
 GRANARY_API int granary_slot_enter(granary_pool *pool, const granary_slot *slot, int pidfd);
+
+/*
+ * One task has ended and the next one enters the same slot, in one round trip: ends what the earlier task
+ * left running, tells its cause and peak in `*ret` (may be NULL), and puts the gated child under the limit.
+ * E_STATE: the slot is wanted back; release it (the child's gate stays closed).
+ */
+GRANARY_API int granary_slot_next(granary_pool *pool, const granary_slot *slot, int pidfd, granary_claim_end *ret);
 
 /* The task in the slot will end in about `ms`. Optional: it only improves the broker's choice. */
 GRANARY_API int granary_slot_expect(granary_pool *pool, const granary_slot *slot, int64_t ms);

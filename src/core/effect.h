@@ -30,6 +30,8 @@ typedef struct {
     chunks_t chunks;      /* RELEASE_N: how many were taken; RECALL_OUTCOME and others: see protocol */
     bytes_t most;         /* STATUS_NEVER, QUOTA: the most bytes that could be granted */
     ms_t expected_ms;     /* dry run, WAITING: expected wait; MS_NEVER = unknown */
+    claim_cause cause;    /* ENTER fresh, EMPTY, CLOSE: of the task that ended */
+    bytes_t peak;
     const extent *extents;/* RELEASE_N: which; dry run: where. Borrowed until the next step */
     uint32_t n_extents;
 } effect_reply;
@@ -64,12 +66,13 @@ typedef struct {
 
 typedef enum {
     ORDER_WELCOME = 1, /* highest generation issued; the live set follows as ORDER_EXPECT */
-    ORDER_EXPECT,      /* this claim is in the books: keep it, recreate its limit if it is gone */
+    ORDER_EXPECT,      /* this claim is in the books: make its group again if it is gone; if `ending`, as ORDER_END */
     ORDER_READY,       /* the live set is complete: admit, report unknown groups */
     ORDER_OPEN,        /* make the group with this limit; then let `handle` enter, if any */
     ORDER_ENTER,
     ORDER_LIMIT,       /* lower or raise to bytes, never under what is used */
-    ORDER_KILL,        /* end every process in it */
+    ORDER_EMPTY,       /* end what a task left running; answer with its cause and peak */
+    ORDER_END,         /* nothing enters any more; report drained when it is; `kill`: do not wait for its processes */
     ORDER_CLOSE,       /* it drained and that is committed: remove the group */
 } order_kind;
 
@@ -81,6 +84,9 @@ typedef struct {
     bytes_t chunk_size;  /* for the drained threshold */
     user_id user;        /* whose processes may enter */
     bool by_operator;    /* ENTER: any user's process may */
+    bool fresh;          /* ENTER: as ORDER_EMPTY first */
+    bool kill;           /* END */
+    bool ending;         /* EXPECT */
     uint64_t handle;     /* the daemon's name for a pidfd; 0 = none */
     uint64_t tag;        /* echoed in the answer */
 } effect_order;

@@ -25,6 +25,7 @@ typedef enum {
     EVENT_CLAIM_OPENED,    /* the answer to ORDER_OPEN; status tells */
     EVENT_CLAIM_ENTERED,   /* the answer to ORDER_ENTER */
     EVENT_CLAIM_LIMITED,   /* the answer to ORDER_LIMIT: use is below and the limit is set */
+    EVENT_CLAIM_EMPTIED,   /* the answer to ORDER_EMPTY */
     EVENT_CLAIM_USE,       /* soft: use, peak, number of processes, charge left behind */
     EVENT_CLAIM_DRAINED,   /* no process and (nearly) nothing charged; the proof of I4 */
 
@@ -44,6 +45,7 @@ typedef enum {
     EVENT_CLAIM,
     EVENT_ENTER,
     EVENT_SHRINK,          /* lower a claim to fewer chunks */
+    EVENT_EMPTY,           /* a task ended: end what it left, tell cause and peak; the claim stays */
     EVENT_CLOSE,           /* end a claim, killing what is left in it if asked */
     EVENT_TRANSFER,
     EVENT_RECALL_OUTCOME,  /* I11: its client can ask */
@@ -86,14 +88,16 @@ typedef struct {
     bytes_t claims_used; /* of it, what claims and quarantined groups use */
 } event_host_sample;
 
+typedef enum { CAUSE_EXIT = 0, CAUSE_OOM, CAUSE_KILLED } claim_cause;
+
 typedef struct {
     host_id host;
     generation gen;
     int status;          /* 0, or a negative status */
     uint64_t tag;        /* of the order that this answers */
+    claim_cause cause;   /* of the task that ended: ENTERED after fresh, EMPTIED */
+    bytes_t peak;
 } event_claim_answer;
-
-typedef enum { CAUSE_EXIT = 0, CAUSE_OOM, CAUSE_KILLED } claim_cause;
 
 typedef struct {
     host_id host;
@@ -144,7 +148,8 @@ typedef struct {
         struct { allocation_id id; recall_id recall; chunks_t count; const extent *busy; uint32_t n; } release_n;
         struct { allocation_id id; recall_id recall; const offer_item *items; uint32_t n; } offer;
         struct { allocation_id id; host_id host; chunks_t chunks; uint64_t handle; char command[COMMAND_MAX]; } claim;
-        struct { generation gen; uint64_t handle; } enter; /* handle: the daemon's name for a pidfd */
+        struct { generation gen; uint64_t handle; bool fresh; } enter; /* handle: the daemon's name for a pidfd; used in the same step or dropped */
+        struct { generation gen; } empty;
         struct { generation gen; chunks_t chunks; } shrink;
         struct { generation gen; bool kill; } close;
         struct { allocation_id id; session_id to; } transfer;
