@@ -191,16 +191,16 @@ GRANARY_API int granary_claim_open(granary_client *client, uint64_t allocation, 
 /* Moves the process that `pidfd` names (borrowed) under the claim's limit. E_DEAD, E_DENIED (another user's). */
 GRANARY_API int granary_claim_enter(granary_client *client, uint64_t claim, int pidfd);
 
-/* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
-GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, struct granary_claim_end *ret);
-
-/* Lowers the claim; the agent confirms that use is below first, waiting up to `timeout_ms`. E_STATE: still above. */
-GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
-
-typedef struct granary_claim_end {
+typedef struct {
     int cause;             /* 0 exit, 1 out of memory, 2 killed by Granary */
     uint64_t peak;         /* bytes: anonymous, shared and kernel memory */
 } granary_claim_end;
+
+/* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
+GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, granary_claim_end *ret);
+
+/* Lowers the claim; the agent confirms that use is below first, waiting up to `timeout_ms`. E_STATE: still above. */
+GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 
 /* Ends the claim, with `kill` also what still runs in it, and waits until it is seen empty. `ret` may be NULL. */
 GRANARY_API int granary_claim_close(granary_client *client, uint64_t claim, bool kill, int timeout_ms, granary_claim_end *ret);
