@@ -1,7 +1,59 @@
-# The front door. Meson does the work.
-.PHONY: all
+# The front door. Meson does the work; this file holds the few commands that a person types.
+#
+#   make            build the programs into build/bin
+#   make demo       install what is missing, build, run the main job on real files
+#   make test       install what is missing, build with sanitizers, run every test that fits into 15 minutes
+#   make test-long  the same with more rounds, and the tests that need a virtual machine
+#   make bench      measure, beside other programs from Debian's packages
+#   make lint       formatting, static analysis, layers, lengths
+#   make install    DESTDIR= PREFIX=/usr/local
+#   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
+.PHONY: all deps deps-test deps-bench demo test test-long bench lint install clean
+.DEFAULT_GOAL := all
+
 BUILD ?= build
+BUILD_TEST ?= build-test
+PREFIX ?= /usr/local
+DESTDIR ?=
+
 all: $(BUILD)/build.ninja
-	ninja -C $(BUILD)
+	@ninja -C $(BUILD)
+
 $(BUILD)/build.ninja:
-	meson setup $(BUILD)
+	@meson setup $(BUILD) --prefix=$(PREFIX)
+
+$(BUILD_TEST)/build.ninja:
+	@meson setup $(BUILD_TEST) -Db_sanitize=address,undefined -Db_lundef=false
+
+deps:
+	@tools/deps.sh build
+
+deps-test:
+	@tools/deps.sh build test
+
+deps-bench:
+	@tools/deps.sh build test bench
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@demo/run.sh
+
+test: deps-test
+	@test/run-tests
+
+test-long: deps-test
+	@test/run-tests --long
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory all
+	@bench/run
+
+lint:
+	@tools/lint.sh
+
+install: all
+	@meson configure $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(BUILD_TEST) build-lint
