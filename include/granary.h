@@ -306,6 +306,34 @@ GRANARY_API void granary_pool_interrupt(granary_pool *pool);
 
 GRANARY_API void granary_pool_stats_get(granary_pool *pool, granary_pool_stats *ret);
 
+/* Number of the pool's allocation (GRANARY_ALLOCATION of its tasks); 0 before the broker has answered the first request. */
+GRANARY_API uint64_t granary_pool_allocation(granary_pool *pool);
+
+/*
+ * The three calls above without waiting, for event loops that run many short tasks: start one, go on, and take its
+ * answer after a dispatch. At most one started call for each slot at a time (E_STATE), and as many at once as there are slots.
+ */
+typedef enum {
+    GRANARY_SLOT_ENTER = 1, /* granary_slot_enter() */
+    GRANARY_SLOT_NEXT,      /* granary_slot_next() */
+    GRANARY_SLOT_RELEASE    /* granary_slot_release(): the slot is the pool's again at once */
+} granary_slot_call;
+
+typedef struct {
+    uint64_t tag;           /* as given at the start */
+    uint64_t slot;
+    granary_slot_call call;
+    int status;             /* what the waiting call would have returned */
+    granary_claim_end end;  /* NEXT, RELEASE: of the task that ended; cause 0, peak 0 when status is negative */
+} granary_slot_answer;
+
+/* `pidfd` (ENTER, NEXT; else ignored) is borrowed for this call only. Errors: E_STATE, E_INVALID, E_LOST: no answer follows. */
+GRANARY_API int granary_slot_start(granary_pool *pool, const granary_slot *slot, granary_slot_call call, int pidfd,
+                                   uint64_t tag);
+
+/* Takes the oldest answer that has arrived; GRANARY_WAITING: none yet. */
+GRANARY_API int granary_slot_take(granary_pool *pool, granary_slot_answer *ret);
+
 /* For event loops: the client's fd and dispatch, under the pool's name. After dispatch try acquire with 0. */
 GRANARY_API int granary_pool_fd(const granary_pool *pool);
 GRANARY_API int granary_pool_dispatch(granary_pool *pool);
