@@ -8,7 +8,7 @@
 #   make lint       formatting, static analysis, layers, lengths
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
-.PHONY: all deps deps-test deps-bench demo test test-long bench lint install clean
+.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long bench lint install clean
 .DEFAULT_GOAL := all
 
 BUILD ?= build
@@ -22,33 +22,37 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX)
 
-$(BUILD_TEST)/build.ninja:
-	@meson setup $(BUILD_TEST) -Db_sanitize=address,undefined -Db_lundef=false
-
 deps:
 	@tools/deps.sh build
 
 deps-test:
 	@tools/deps.sh build test
 
+deps-lint:
+	@tools/deps.sh build lint
+
+deps-long:
+	@tools/deps.sh build test long
+
 deps-bench:
 	@tools/deps.sh build test bench
 
-demo: deps
+demo:
+	@tools/deps.sh build demo
 	@$(MAKE) --no-print-directory all
 	@demo/run.sh
 
 test: deps-test
-	@test/run-tests
+	@test/run-tests --build $(BUILD_TEST)
 
-test-long: deps-test
-	@test/run-tests --long
+test-long: deps-long
+	@test/run-tests --build $(BUILD_TEST) --long
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@bench/run
 
-lint:
+lint: deps-lint
 	@tools/lint.sh
 
 install: all
@@ -56,4 +60,4 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(BUILD_TEST) build-lint
+	rm -rf $(BUILD) $(BUILD_TEST)
