@@ -1,0 +1,82 @@
+/*
+ * commands.c - the rows, and the way from argv to a command.
+ *
+ * `granary [--socket PATH] [--json] COMMAND …`: the globals may also stand among the command's own options.
+ */
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/exits.h"
+#include "cli/nearest.h"
+
+const command commands[] = {
+    {"help", "help [COMMAND]", "what the commands are and take", help_run, false},
+    {"version", "version", "the version of this program", version_run, false},
+};
+const size_t commands_count = sizeof commands / sizeof *commands;
+
+const command *command_find(const char *name)
+{
+    for (size_t i = 0; i < commands_count; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+    const char *best = NULL;
+    for (size_t i = 0; i < commands_count; i++)
+        best = nearest_of(name, best, commands[i].name);
+    return best;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *near = command_nearest(name);
+
+    fprintf(stderr, "granary: there is no command '%.40s'", name);
+    if (near)
+        fprintf(stderr, "; did you mean '%s'?", near);
+    fprintf(stderr, "\nTry 'granary help'.\n");
+    return EXIT_USAGE;
+}
+
+/* Reads the options before the command's name: they are few, and a command's own parser would not know its table yet.
+ */
+int command_main(int argc, char **argv)
+{
+    command_call call = {.command = "help", .usage = "[--socket PATH] [--json] COMMAND …"};
+    bool version = false;
+    const option globals[] = {
+        {'V', "version", OPTION_FLAG, &version, NULL, "print the version"},
+    };
+
+    call.reads = true;
+    call.argc = argc > 0 ? argc - 1 : 0;
+    call.argv = argv + (argc > 0);
+    int r = options_parse(&call, globals, 1, OPTIONS_STOP);
+    if (r != 0)
+        return r == EXIT_DONE + 1 ? help_run(&(command_call){.command = "help"}) : r - 1;
+    if (version)
+        return version_run(&call);
+    if (call.argc == 0) {
+        help_run(&(command_call){.command = "help"});
+        return EXIT_USAGE;
+    }
+
+    const command *found = command_find(call.argv[0]);
+    if (!found)
+        return unknown_command(call.argv[0]);
+    call.command = found->name;
+    call.usage = found->usage;
+    call.about = found->summary;
+    call.reads = found->reads;
+    call.argc--;
+    call.argv++;
+    if (call.json && !call.reads)
+        return options_wrong(&call, "has no --json");
+    return found->run(&call);
+}

@@ -1,0 +1,304 @@
+/*
+ * options.c - a small parser instead of getopt_long: it knows types, names what is wrong, and proposes what was meant.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/quantity.h"
+#include "base/status.h"
+#include "cli/exits.h"
+#include "cli/nearest.h"
+
+#define HELP_COLUMN 28
+
+/* The tables that one parse looks through: the command's and the common one. */
+typedef struct {
+    const command_call *call;
+    const option *tables[2];
+    size_t counts[2];
+} option_set;
+
+static const option *set_at(const option_set *set, size_t i)
+{
+    if (i < set->counts[0])
+        return &set->tables[0][i];
+    i -= set->counts[0];
+    return i < set->counts[1] ? &set->tables[1][i] : NULL;
+}
+
+static void say(const command_call *call, const char *format, va_list args)
+{
+    fprintf(stderr, "granary%s%s: ", strcmp(call->command, "help") == 0 ? "" : " ",
+            strcmp(call->command, "help") == 0 ? "" : call->command);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void options_say(const command_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(call, format, args);
+    va_end(args);
+}
+
+int options_wrong(const command_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(call, format, args);
+    va_end(args);
+    fprintf(stderr, "Usage: granary %s\nTry 'granary help%s%s'.\n", call->usage,
+            strcmp(call->command, "help") == 0 ? "" : " ", strcmp(call->command, "help") == 0 ? "" : call->command);
+    return EXIT_USAGE;
+}
+
+static void print_help(const option_set *set)
+{
+    const option *o;
+
+    printf("Usage: granary %s\n", set->call->usage);
+    if (set->call->about)
+        printf("%s\n", set->call->about);
+    puts("\nOptions:");
+    for (size_t i = 0; (o = set_at(set, i)); i++) {
+        char left[64], letter[5] = "    ";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
+        printf("%-*s %s\n", HELP_COLUMN, left, o->help);
+    }
+}
+
+/* Digits with at most one unit: the whole number, and where it ends; false when there is no number or it overflows. */
+static bool number_parse(const char *text, double *ret, const char **ret_end)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')))
+        return false;
+    errno = 0;
+    *ret = strtod(text, &end);
+    *ret_end = end;
+    return errno == 0;
+}
+
+int options_time_parse(const char *text, uint64_t *ret_ms, const char **ret_why)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    const char *end;
+    double value;
+
+    if (!number_parse(text, &value, &end)) {
+        *ret_why = "not a time; write 10s, 300ms, 2m or 1.5h";
+        return STATUS_INVALID;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].name) != 0)
+            continue;
+        if (value * units[i].ms > (double)(INT64_MAX / 4)) {
+            *ret_why = "too long";
+            return STATUS_INVALID;
+        }
+        *ret_ms = (uint64_t)(value * units[i].ms + 0.5);
+        return 0;
+    }
+    *ret_why = "the unit is not known; use ms, s, m, h or d";
+    return STATUS_INVALID;
+}
+
+int options_count_parse(const char *text, uint32_t *ret, const char **ret_why)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = NULL, 0);
+    if (!end || *end) {
+        *ret_why = text[0] == '-' ? "negative" : "not a whole number";
+        return STATUS_INVALID;
+    }
+    if (errno || value > UINT32_MAX) {
+        *ret_why = "too large";
+        return STATUS_INVALID;
+    }
+    *ret = (uint32_t)value;
+    return 0;
+}
+
+static int integer_parse(const char *text, int32_t *ret, const char **ret_why)
+{
+    char *end;
+
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || errno || value > INT32_MAX || value < INT32_MIN) {
+        *ret_why = "not a whole number";
+        return STATUS_INVALID;
+    }
+    *ret = (int32_t)value;
+    return 0;
+}
+
+/* Below the least that the kind allows: one text for all kinds. */
+static int at_least_one(uint64_t value, const char **ret_why)
+{
+    if (value > 0)
+        return 0;
+    *ret_why = "must be more than 0";
+    return STATUS_INVALID;
+}
+
+static int option_store(const option *o, const char *text, const char **ret_why)
+{
+    uint64_t wide;
+    uint32_t count;
+    int r;
+
+    switch (o->kind) {
+    case OPTION_TEXT:
+        *(const char **)o->to = text;
+        return 0;
+    case OPTION_INTEGER:
+        return integer_parse(text, o->to, ret_why);
+    case OPTION_COUNT:
+    case OPTION_COUNT_0:
+        r = options_count_parse(text, &count, ret_why);
+        if (r == 0 && o->kind == OPTION_COUNT)
+            r = at_least_one(count, ret_why);
+        if (r == 0)
+            *(uint32_t *)o->to = count;
+        return r;
+    case OPTION_SIZE:
+    case OPTION_SIZE_0:
+        r = quantity_size_parse(text, &wide, ret_why);
+        break;
+    case OPTION_TIME:
+    case OPTION_TIME_0:
+        r = options_time_parse(text, &wide, ret_why);
+        break;
+    default:
+        abort(); /* flags store nothing from text */
+    }
+    if (r == 0 && (o->kind == OPTION_SIZE || o->kind == OPTION_TIME))
+        r = at_least_one(wide, ret_why);
+    if (r == 0)
+        *(uint64_t *)o->to = wide;
+    return r;
+}
+
+static int wrong_value(const option_set *set, const option *o, const char *text, const char *why)
+{
+    return options_wrong(set->call, "--%s: '%.60s' is %s%s", o->name, text,
+                         strncmp(why, "must", 4) == 0 ? "wrong: it " : "", why);
+}
+
+/* `--name`, `--name=value`: uses up one or two of argv; `*i` is left on the last one used. */
+static int parse_long(const option_set *set, int argc, char **argv, int *i)
+{
+    const char *name = argv[*i] + 2, *value = strchr(name, '=');
+    size_t length = value ? (size_t)(value - name) : strlen(name);
+    const option *o, *found = NULL;
+    const char *near = NULL, *why = NULL;
+    char word[NEAREST_WORD_MAX];
+
+    snprintf(word, sizeof word, "%.*s", (int)length, name);
+    for (size_t k = 0; (o = set_at(set, k)); k++) {
+        if (strlen(o->name) == length && strncmp(o->name, name, length) == 0)
+            found = o;
+        near = nearest_of(word, near, o->name);
+    }
+    if (!found && near)
+        return options_wrong(set->call, "there is no option '--%s'; did you mean '--%s'?", word, near);
+    if (!found)
+        return options_wrong(set->call, "there is no option '--%s'", word);
+    if (found->kind == OPTION_FLAG) {
+        if (value)
+            return options_wrong(set->call, "'--%s' takes no value", found->name);
+        *(bool *)found->to = true;
+        return 0;
+    }
+    if (value)
+        value++;
+    else if (*i + 1 < argc)
+        value = argv[++*i];
+    else
+        return options_wrong(set->call, "'--%s' needs a value: --%s %s", found->name, found->name, found->argument);
+    if (option_store(found, value, &why) != 0)
+        return wrong_value(set, found, value, why);
+    return 0;
+}
+
+/* `-x`, `-xVALUE`, `-xyz`. */
+static int parse_short(const option_set *set, int argc, char **argv, int *i)
+{
+    const char *why = NULL;
+
+    for (const char *at = argv[*i] + 1; *at; at++) {
+        const option *o, *found = NULL;
+        for (size_t k = 0; (o = set_at(set, k)); k++)
+            if (o->letter && o->letter == *at)
+                found = o;
+        if (!found)
+            return options_wrong(set->call, "there is no option '-%c'", *at >= ' ' && *at < 127 ? *at : '?');
+        if (found->kind == OPTION_FLAG) {
+            *(bool *)found->to = true;
+            continue;
+        }
+        const char *value = at[1] ? at + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+        if (!value)
+            return options_wrong(set->call, "'-%c' needs a value: -%c %s", *at, *at, found->argument);
+        if (option_store(found, value, &why) != 0)
+            return wrong_value(set, found, value, why);
+        return 0;
+    }
+    return 0;
+}
+
+int options_parse(command_call *call, const option *table, size_t n, unsigned flags)
+{
+    bool help = false;
+    const option common[] = {
+        {0, "socket", OPTION_TEXT, &call->socket, "PATH",
+         "the broker's socket (else GRANARY_SOCKET, the system's, your own)"},
+        {'h', "help", OPTION_FLAG, &help, NULL, "print this"},
+        {0, "json", OPTION_FLAG, &call->json, NULL, "print JSON: bytes and milliseconds as integers"},
+    };
+    option_set set = {call, {table, common}, {n, call->reads ? 3 : 2}};
+    int operands = 0, i;
+
+    for (i = 0; i < call->argc && !help; i++) {
+        char *word = call->argv[i];
+        int r;
+        if (word[0] != '-' || word[1] == '\0') {
+            if (flags & OPTIONS_STOP)
+                break;
+            call->argv[operands++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            i++;
+            break;
+        }
+        r = word[1] == '-' ? parse_long(&set, call->argc, call->argv, &i)
+                           : parse_short(&set, call->argc, call->argv, &i);
+        if (r != 0)
+            return r + 1;
+    }
+    if (help) {
+        print_help(&set);
+        return EXIT_DONE + 1;
+    }
+    while (i < call->argc)
+        call->argv[operands++] = call->argv[i++];
+    call->argc = operands;
+    return 0;
+}
