@@ -28,7 +28,8 @@ void channel_set_state(channel *c, peer_state from); /* after the hello */
 
 /*
  * Reads what is there, at most a bounded amount. 0; STATUS_LOST at the end of the stream or a
- * reset; STATUS_NO_MEMORY; STATUS_SYSTEM. EAGAIN is 0.
+ * reset; STATUS_NO_MEMORY; STATUS_SYSTEM. EAGAIN is 0. Frames that came before the end are still there:
+ * call channel_next() until it gives 0 after every call, also after a failed one.
  */
 int channel_receive(channel *c);
 
@@ -41,7 +42,8 @@ const char *channel_why(const channel *c);
 
 /*
  * Queues a frame; `message` may be NULL for an empty body. `fd` -1, or a descriptor that is duplicated.
- * STATUS_LIMIT when more than the limit waits unsent (the reader is dead or hostile), STATUS_NO_MEMORY.
+ * STATUS_LIMIT when more than the limit waits unsent (the reader is dead or hostile), STATUS_INVALID for a
+ * body above FRAME_BODY_MAX, STATUS_NO_MEMORY, STATUS_SYSTEM. Nothing is queued on failure.
  */
 int channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, const ProtobufCMessage *message, int fd);
 void channel_set_limit(channel *c, size_t unsent_bytes);

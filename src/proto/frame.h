@@ -13,7 +13,7 @@
 #define PROTOCOL_VERSION 1u
 #define FRAME_HEADER_BYTES 24u
 #define FRAME_BODY_MAX (1u << 20)       /* after the hello */
-#define FRAME_BODY_MAX_HELLO (4u << 10) /* before it: a stranger may not make us allocate more */
+#define FRAME_BODY_MAX_HELLO (4u << 10) /* a client's hello: a stranger may not make us allocate more */
 #define FRAME_HAS_FD 1u
 
 typedef struct {
