@@ -44,7 +44,7 @@ typedef enum {
     EVENT_OFFER,
     EVENT_CLAIM,
     EVENT_ENTER,
-    EVENT_SHRINK,          /* lower a claim to fewer chunks */
+    EVENT_SHRINK,          /* resize a claim: fewer chunks once use is below; or more, of those held there and unclaimed */
     EVENT_EMPTY,           /* a task ended: end what it left, tell cause and peak; the claim stays */
     EVENT_CLOSE,           /* end a claim, killing what is left in it if asked */
     EVENT_TRANSFER,
