@@ -30,6 +30,15 @@ const char *command_nearest(const char *name);
 int command_main(int argc, char **argv);
 
 /* One for each row of the table. */
+int status_run(command_call *call);
+int hosts_run(command_call *call);
+int allocations_run(command_call *call);
+int queue_run(command_call *call);
+int log_run(command_call *call);
+int drain_run(command_call *call);
+int undrain_run(command_call *call);
+int release_run(command_call *call);
+int snapshot_run(command_call *call);
 int help_run(command_call *call);
 int version_run(command_call *call);
 

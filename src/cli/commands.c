@@ -12,6 +12,15 @@
 #include "cli/nearest.h"
 
 const command commands[] = {
+    {"status", "status [--json]", "where the memory is, and why a job waits", status_run, true},
+    {"hosts", "hosts [--json]", "the books of every host", hosts_run, true},
+    {"allocations", "allocations [--claims] [--json]", "who holds memory", allocations_run, true},
+    {"queue", "queue [--json]", "who waits, and why", queue_run, true},
+    {"log", "log [-n COUNT] [--follow] [--json]", "what the broker decided", log_run, true},
+    {"drain", "drain HOST", "move everybody off a host, politely", drain_run, false},
+    {"undrain", "undrain HOST", "let a drained host take work again", undrain_run, false},
+    {"release", "release ID [--chunks COUNT]", "ask an allocation to give chunks back", release_run, false},
+    {"snapshot", "snapshot", "the whole books as JSON", snapshot_run, true},
     {"help", "help [COMMAND]", "what the commands are and take", help_run, false},
     {"version", "version", "the version of this program", version_run, false},
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/quantity.h"
+#include "base/size.h"
 #include "base/status.h"
 #include "cli/exits.h"
 #include "cli/nearest.h"
@@ -76,90 +76,49 @@ static void print_help(const option_set *set)
     }
 }
 
-/* Digits with at most one unit: the whole number, and where it ends; false when there is no number or it overflows. */
-static bool number_parse(const char *text, double *ret, const char **ret_end)
+int options_count_parse(const char *text, uint32_t *ret, char *why, size_t why_size)
 {
-    char *end;
-    if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')))
-        return false;
-    errno = 0;
-    *ret = strtod(text, &end);
-    *ret_end = end;
-    return errno == 0;
-}
-
-int options_time_parse(const char *text, uint64_t *ret_ms, const char **ret_why)
-{
-    static const struct {
-        const char *name;
-        double ms;
-    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
-    const char *end;
-    double value;
-
-    if (!number_parse(text, &value, &end)) {
-        *ret_why = "not a time; write 10s, 300ms, 2m or 1.5h";
-        return STATUS_INVALID;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(end, units[i].name) != 0)
-            continue;
-        if (value * units[i].ms > (double)(INT64_MAX / 4)) {
-            *ret_why = "too long";
-            return STATUS_INVALID;
-        }
-        *ret_ms = (uint64_t)(value * units[i].ms + 0.5);
-        return 0;
-    }
-    *ret_why = "the unit is not known; use ms, s, m, h or d";
-    return STATUS_INVALID;
-}
-
-int options_count_parse(const char *text, uint32_t *ret, const char **ret_why)
-{
-    char *end;
+    char *end = NULL;
 
     errno = 0;
-    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = NULL, 0);
-    if (!end || *end) {
-        *ret_why = text[0] == '-' ? "negative" : "not a whole number";
-        return STATUS_INVALID;
-    }
-    if (errno || value > UINT32_MAX) {
-        *ret_why = "too large";
+    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (!end || *end || errno || value > UINT32_MAX) {
+        snprintf(why, why_size, "'%.40s' is %s", text,
+                 end && !*end     ? "too large"
+                 : text[0] == '-' ? "negative"
+                                  : "not a whole number");
         return STATUS_INVALID;
     }
     *ret = (uint32_t)value;
     return 0;
 }
 
-static int integer_parse(const char *text, int32_t *ret, const char **ret_why)
+static int integer_parse(const char *text, int32_t *ret, char *why, size_t why_size)
 {
     char *end;
 
     errno = 0;
     long value = strtol(text, &end, 10);
     if (end == text || *end || errno || value > INT32_MAX || value < INT32_MIN) {
-        *ret_why = "not a whole number";
+        snprintf(why, why_size, "'%.40s' is not a whole number", text);
         return STATUS_INVALID;
     }
     *ret = (int32_t)value;
     return 0;
 }
 
-/* Below the least that the kind allows: one text for all kinds. */
-static int at_least_one(uint64_t value, const char **ret_why)
+static int refuse_zero(uint64_t value, const char *text, char *why, size_t why_size)
 {
     if (value > 0)
         return 0;
-    *ret_why = "must be more than 0";
+    snprintf(why, why_size, "'%.40s' is 0; it must be more", text);
     return STATUS_INVALID;
 }
 
-static int option_store(const option *o, const char *text, const char **ret_why)
+static int option_store(const option *o, const char *text, char *why, size_t why_size)
 {
-    uint64_t wide;
-    uint32_t count;
+    uint64_t wide = 0;
+    uint32_t count = 0;
     int r;
 
     switch (o->kind) {
@@ -167,37 +126,42 @@ static int option_store(const option *o, const char *text, const char **ret_why)
         *(const char **)o->to = text;
         return 0;
     case OPTION_INTEGER:
-        return integer_parse(text, o->to, ret_why);
+        return integer_parse(text, o->to, why, why_size);
     case OPTION_COUNT:
     case OPTION_COUNT_0:
-        r = options_count_parse(text, &count, ret_why);
+        r = options_count_parse(text, &count, why, why_size);
         if (r == 0 && o->kind == OPTION_COUNT)
-            r = at_least_one(count, ret_why);
+            r = refuse_zero(count, text, why, why_size);
         if (r == 0)
             *(uint32_t *)o->to = count;
         return r;
     case OPTION_SIZE:
+        r = size_parse_positive(text, why, why_size, &wide);
+        break;
     case OPTION_SIZE_0:
-        r = quantity_size_parse(text, &wide, ret_why);
+        r = size_parse(text, why, why_size, &wide);
         break;
     case OPTION_TIME:
     case OPTION_TIME_0:
-        r = options_time_parse(text, &wide, ret_why);
+        r = duration_parse(text, why, why_size, &wide);
+        if (r == 0 && o->kind == OPTION_TIME)
+            r = refuse_zero(wide, text, why, why_size);
         break;
     default:
         abort(); /* flags store nothing from text */
     }
-    if (r == 0 && (o->kind == OPTION_SIZE || o->kind == OPTION_TIME))
-        r = at_least_one(wide, ret_why);
     if (r == 0)
         *(uint64_t *)o->to = wide;
     return r;
 }
 
-static int wrong_value(const option_set *set, const option *o, const char *text, const char *why)
+static int option_take(const option_set *set, const option *o, const char *text)
 {
-    return options_wrong(set->call, "--%s: '%.60s' is %s%s", o->name, text,
-                         strncmp(why, "must", 4) == 0 ? "wrong: it " : "", why);
+    char why[SIZE_WHY_MAX];
+
+    if (option_store(o, text, why, sizeof why) == 0)
+        return 0;
+    return options_wrong(set->call, "--%s: %s", o->name, why);
 }
 
 /* `--name`, `--name=value`: uses up one or two of argv; `*i` is left on the last one used. */
@@ -206,7 +170,7 @@ static int parse_long(const option_set *set, int argc, char **argv, int *i)
     const char *name = argv[*i] + 2, *value = strchr(name, '=');
     size_t length = value ? (size_t)(value - name) : strlen(name);
     const option *o, *found = NULL;
-    const char *near = NULL, *why = NULL;
+    const char *near = NULL;
     char word[NEAREST_WORD_MAX];
 
     snprintf(word, sizeof word, "%.*s", (int)length, name);
@@ -231,16 +195,12 @@ static int parse_long(const option_set *set, int argc, char **argv, int *i)
         value = argv[++*i];
     else
         return options_wrong(set->call, "'--%s' needs a value: --%s %s", found->name, found->name, found->argument);
-    if (option_store(found, value, &why) != 0)
-        return wrong_value(set, found, value, why);
-    return 0;
+    return option_take(set, found, value);
 }
 
 /* `-x`, `-xVALUE`, `-xyz`. */
 static int parse_short(const option_set *set, int argc, char **argv, int *i)
 {
-    const char *why = NULL;
-
     for (const char *at = argv[*i] + 1; *at; at++) {
         const option *o, *found = NULL;
         for (size_t k = 0; (o = set_at(set, k)); k++)
@@ -255,9 +215,7 @@ static int parse_short(const option_set *set, int argc, char **argv, int *i)
         const char *value = at[1] ? at + 1 : *i + 1 < argc ? argv[++*i] : NULL;
         if (!value)
             return options_wrong(set->call, "'-%c' needs a value: -%c %s", *at, *at, found->argument);
-        if (option_store(found, value, &why) != 0)
-            return wrong_value(set, found, value, why);
-        return 0;
+        return option_take(set, found, value);
     }
     return 0;
 }

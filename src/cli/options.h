@@ -2,8 +2,8 @@
  * options.h - command lines: a table of options in, values out, clear words when something is wrong.
  *
  * One table for each command; `--socket`, `--json` (reading commands) and `--help` are added by call. Accepts
- * -x VALUE, -xVALUE, -xy (flags together), --name VALUE, --name=VALUE, -- (end of options). Sizes read 700M, 1.5G,
- * 512MiB; times 300ms, 10s, 2m, 1.5h, plain numbers are seconds.
+ * -x VALUE, -xVALUE, -xy (flags together), --name VALUE, --name=VALUE, -- (end of options). Sizes and times as
+ * base/size.h reads them.
  */
 #ifndef GRANARY_CLI_OPTIONS_H
 #define GRANARY_CLI_OPTIONS_H
@@ -61,8 +61,7 @@ int options_wrong(const command_call *call, const char *format, ...) __attribute
 /* Prints "granary COMMAND: " and the message; for failures that are not about usage. */
 void options_say(const command_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* 0 and the value, or STATUS_INVALID with a sentence in `*ret_why` (static). */
-int options_time_parse(const char *text, uint64_t *ret_ms, const char **ret_why);
-int options_count_parse(const char *text, uint32_t *ret, const char **ret_why);
+/* A whole number. 0, or STATUS_INVALID with a sentence in `why` that quotes the text. Sizes and times: base/size.h. */
+int options_count_parse(const char *text, uint32_t *ret, char *why, size_t why_size);
 
 #endif
