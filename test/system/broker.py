@@ -21,7 +21,7 @@ class Broker:
     folder's name in the environment, so that finish() can find what was left behind, and ends only that.
     """
 
-    def __init__(self, memory="3G", set_aside="0", options=(), state=None, prefix=(), env=None):
+    def __init__(self, memory="3G", set_aside="0", options=(), state=None, prefix=(), env=None, config=None):
         self.folder = tempfile.mkdtemp(prefix="granary-test-")
         os.chmod(self.folder, 0o711)
         self.state = state or os.path.join(self.folder, "state")
@@ -30,8 +30,14 @@ class Broker:
         os.mkdir(self.reports)
         os.chmod(self.reports, 0o1777)
         self.log = os.path.join(self.folder, "log")
-        self.arguments = ["--state", self.state, "--socket", self.socket, "--memory", memory, "--set-aside", set_aside]
+        self.arguments = ["--state", self.state, "--socket", self.socket]
+        self.arguments += ["--memory", memory, "--set-aside", set_aside] if memory else []
         self.arguments += list(options)
+        if config is not None:
+            path = os.path.join(self.folder, "granary.conf")
+            with open(path, "w") as f:
+                f.write(config)
+            self.arguments += ["--config", path]
         self.prefix = list(prefix)
         self.env = {
             **os.environ,
