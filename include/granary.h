@@ -105,13 +105,19 @@ GRANARY_API int granary_client_open(granary_client **ret, const granary_client_o
  */
 GRANARY_API void granary_client_close(granary_client *client);
 
-/* The last error of the calling thread on this client, with details, or "". Valid until its next call. */
+/*
+ * The last error of the calling thread on this client, with details, or "". Valid until its next call. With NULL: why its last
+ * granary_client_open() failed.
+ */
 GRANARY_API const char *granary_client_error(const granary_client *client);
 
-/* Readable when granary_client_dispatch() has work. Constant for the client's life; never read it. */
+/*
+ * Readable when granary_client_dispatch() has work: for a client with a thread, when something has changed. Constant for
+ * the client's life; never read it. Timers are behind it, too.
+ */
 GRANARY_API int granary_client_fd(const granary_client *client);
 
-/* Milliseconds until dispatch must be called though the fd is silent; -1 = no need. */
+/* Milliseconds until dispatch must be called though the fd is silent; -1 = no need (always so in this version). */
 GRANARY_API int granary_client_timeout(const granary_client *client);
 
 /* Handles what has arrived, without blocking. Errors: E_LOST when the session is over. */
@@ -188,6 +194,13 @@ GRANARY_API int granary_release_n(granary_client *client, uint64_t allocation, u
 GRANARY_API int granary_claim_open(granary_client *client, uint64_t allocation, uint32_t host, uint32_t chunks,
                                    const char *command, uint64_t *ret);
 
+/*
+ * The same in one round trip with granary_claim_enter() (`pidfd` is borrowed; -1: no process yet). When the process
+ * cannot enter, no claim is opened.
+ */
+GRANARY_API int granary_claim_start(granary_client *client, uint64_t allocation, uint32_t host, uint32_t chunks,
+                                    const char *command, int pidfd, uint64_t *ret);
+
 /* Moves the process that `pidfd` names (borrowed) under the claim's limit. E_DEAD, E_DENIED (another user's). */
 GRANARY_API int granary_claim_enter(granary_client *client, uint64_t claim, int pidfd);
 
@@ -199,7 +212,10 @@ typedef struct {
 /* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
 GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, granary_claim_end *ret);
 
-/* Lowers the claim; the agent confirms that use is below first, waiting up to `timeout_ms`. E_STATE: still above. */
+/*
+ * Resizes the claim, waiting up to `timeout_ms`. Fewer chunks: the agent confirms first that use is below. More: out of what
+ * is held there and unclaimed. E_STATE: still above, or more than is held.
+ */
 GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 
 /* Ends the claim, with `kill` also what still runs in it, and waits until it is seen empty. `ret` may be NULL. */
@@ -222,6 +238,7 @@ typedef struct {
     int pid;               /* of the child */
     int pidfd;             /* owned by the gate */
     int fd;                /* owned by the gate */
+    uint64_t claim;        /* set it before granary_gate_open(): the child finds it here after granary_gate_wait() */
 } granary_gate;
 
 GRANARY_API int granary_gate_fork(granary_gate *ret);

@@ -1,0 +1,279 @@
+/*
+ * find.c - finding and starting the broker.
+ *
+ * The user's own broker is started by whoever needs it first, under a lock in its folder. It is
+ * nobody's child: a process in between starts it and ends, so that no program has to reap it; it inherits nothing
+ * but /dev/null and a file for what it has to say before it can log.
+ */
+#include "client/find.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/status.h"
+
+#ifndef GRANARY_BINDIR
+#define GRANARY_BINDIR "/usr/bin"
+#endif
+
+#define DAEMON     "granaryd"
+#define LAST_WORDS "start.log"
+
+int find_connect(const char *path, int *ret_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return STATUS_INVALID;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return STATUS_SYSTEM;
+    int r;
+    do
+        r = connect(fd, (struct sockaddr *)&address, sizeof address);
+    while (r < 0 && errno == EINTR);
+    if (r == 0) {
+        *ret_fd = fd;
+        return 0;
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    switch (error) {
+    case ENOENT:
+    case ECONNREFUSED:
+    case ENOTDIR:
+        return STATUS_LOST;
+    case EACCES:
+    case EPERM:
+        return STATUS_DENIED;
+    case EAGAIN: /* its backlog is full */
+        return STATUS_BUSY;
+    default:
+        return STATUS_SYSTEM;
+    }
+}
+
+static bool listens(const char *path)
+{
+    int fd;
+    int r = find_connect(path, &fd);
+    if (r == 0)
+        close(fd);
+    return r == 0 || r == STATUS_BUSY;
+}
+
+static int own_path(char **ret)
+{
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+    char *path;
+    int n;
+    if (geteuid() == 0)
+        n = asprintf(&path, "%s", FIND_SYSTEM_SOCKET);
+    else if (runtime && runtime[0] == '/')
+        n = asprintf(&path, "%s/granary/granary.sock", runtime);
+    else
+        n = asprintf(&path, "/tmp/granary-%u/granary.sock", (unsigned)geteuid());
+    if (n < 0)
+        return STATUS_NO_MEMORY;
+    *ret = path;
+    return 0;
+}
+
+int find_socket(const char *named, broker_socket *ret)
+{
+    const char *from_environment = secure_getenv("GRANARY_SOCKET");
+    broker_socket found = {0};
+    if (!named && from_environment && from_environment[0])
+        named = from_environment;
+    if (!named && geteuid() != 0 && listens(FIND_SYSTEM_SOCKET))
+        named = FIND_SYSTEM_SOCKET;
+    if (named) {
+        found.path = strdup(named);
+        if (!found.path)
+            return STATUS_NO_MEMORY;
+    } else {
+        int r = own_path(&found.path);
+        if (r < 0)
+            return r;
+        found.may_start = true;
+    }
+    if (strlen(found.path) >= sizeof((struct sockaddr_un *)0)->sun_path) {
+        free(found.path);
+        return STATUS_INVALID;
+    }
+    *ret = found;
+    return 0;
+}
+
+/* The folder of `path`, opened. Nobody else may write there, or they could answer in the broker's name. */
+static int folder_open(const char *path, bool make, int *ret)
+{
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path || (size_t)(slash - path) >= sizeof folder)
+        return STATUS_INVALID;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    if (make && mkdir(folder, geteuid() == 0 ? 0755 : 0700) < 0 && errno != EEXIST)
+        return STATUS_SYSTEM;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ELOOP || errno == ENOTDIR ? STATUS_DENIED : STATUS_SYSTEM;
+    mode_t others = geteuid() == 0 ? 0022 : 0077;
+    if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & others) != 0) {
+        close(fd);
+        return STATUS_DENIED;
+    }
+    *ret = fd;
+    return 0;
+}
+
+/* Where granaryd is: beside this program, where it was installed, in PATH. */
+static int daemon_path(char *ret, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+    if (n > 0) {
+        ret[n] = '\0';
+        char *slash = strrchr(ret, '/');
+        if (slash && (size_t)(slash - ret) + sizeof "/" DAEMON <= size) {
+            memcpy(slash + 1, DAEMON, sizeof DAEMON);
+            if (access(ret, X_OK) == 0)
+                return 0;
+        }
+    }
+    n = snprintf(ret, size, "%s/%s", GRANARY_BINDIR, DAEMON);
+    if ((size_t)n < size && access(ret, X_OK) == 0)
+        return 0;
+    const char *from = secure_getenv("PATH");
+    while (from && *from) {
+        const char *end = strchrnul(from, ':');
+        n = snprintf(ret, size, "%.*s/%s", (int)(end - from), from, DAEMON);
+        if (end > from && (size_t)n < size && access(ret, X_OK) == 0)
+            return 0;
+        from = *end ? end + 1 : end;
+    }
+    return STATUS_NOT_FOUND;
+}
+
+/* In the process in between, after fork: only what is safe there. */
+static void start_detached(const char *program, char *const argv[], int words)
+{
+    sigset_t none;
+    setsid();
+    pid_t pid = fork();
+    if (pid != 0)
+        _exit(pid < 0 ? 1 : 0);
+    int nothing = open("/dev/null", O_RDWR);
+    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 || dup2(words >= 0 ? words : nothing, 2) < 0)
+        _exit(1);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    if (chdir("/") < 0)
+        _exit(1);
+    close_range(3, ~0u, 0); /* the program's pipes must not stay open for the broker's life */
+    execv(program, argv);
+    _exit(127);
+}
+
+static int start_locked(const char *path, int folder)
+{
+    char program[4096];
+    int r = daemon_path(program, sizeof program);
+    if (r < 0)
+        return r;
+    char *argv[] = {(char[]){DAEMON}, (char[]){"--user-instance"}, (char[]){"--socket"}, (char *)(uintptr_t)path, NULL};
+    int words = openat(folder, LAST_WORDS, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    pid_t pid = fork();
+    if (pid == 0)
+        start_detached(program, argv, words);
+    if (words >= 0)
+        close(words);
+    if (pid < 0)
+        return STATUS_SYSTEM;
+    int status;
+    pid_t waited;
+    do
+        waited = waitpid(pid, &status, 0);
+    while (waited < 0 && errno == EINTR);
+    if (waited == pid && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        return STATUS_SYSTEM;
+    return 0;
+}
+
+int find_start(const char *path, int wait_ms)
+{
+    const int slice_ms = 20;
+    int folder;
+    int r = folder_open(path, true, &folder);
+    if (r < 0)
+        return r;
+    int lock = openat(folder, "start.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (lock < 0)
+        r = STATUS_SYSTEM;
+    else if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+        r = errno == EWOULDBLOCK ? STATUS_BUSY : STATUS_SYSTEM;
+    else if (!listens(path)) /* else it was started since we looked */
+        r = start_locked(path, folder);
+    for (int waited = 0; r == 0 && waited < wait_ms && !listens(path); waited += slice_ms)
+        find_await(path, slice_ms);
+    if (lock >= 0)
+        close(lock);
+    close(folder);
+    return r;
+}
+
+void find_last_words(const char *path, char *text, unsigned size)
+{
+    char words[1024];
+    int folder;
+    text[0] = '\0';
+    if (folder_open(path, false, &folder) < 0)
+        return;
+    int fd = openat(folder, LAST_WORDS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    close(folder);
+    if (fd < 0)
+        return;
+    off_t end = lseek(fd, 0, SEEK_END);
+    off_t from = end > (off_t)sizeof words - 1 ? end - ((off_t)sizeof words - 1) : 0;
+    ssize_t n = pread(fd, words, sizeof words - 1, from);
+    close(fd);
+    while (n > 0 && words[n - 1] == '\n')
+        n--;
+    if (n <= 0)
+        return;
+    words[n] = '\0';
+    const char *line = strrchr(words, '\n');
+    snprintf(text, size, "%s", line ? line + 1 : words);
+}
+
+void find_await(const char *path, int timeout_ms)
+{
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    if (fd >= 0 && slash)
+        inotify_add_watch(fd, folder, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
+    poll(&wait, fd >= 0 ? 1 : 0, timeout_ms);
+    if (fd >= 0)
+        close(fd);
+}

@@ -1,0 +1,126 @@
+/*
+ * host.c - names of hosts.
+ */
+#include "client/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "client/client.h"
+
+struct host_name {
+    host_name *next;
+    uint32_t id;
+    char name[];
+};
+
+const char *hosts_name(const hosts *h, uint32_t id)
+{
+    for (const host_name *n = h->first; n; n = n->next)
+        if (n->id == id)
+            return n->name;
+    return NULL;
+}
+
+uint32_t hosts_local(const hosts *h)
+{
+    if (!h->local || !h->local[0])
+        return UINT32_MAX;
+    for (const host_name *n = h->first; n; n = n->next)
+        if (strcmp(n->name, h->local) == 0)
+            return n->id;
+    return UINT32_MAX;
+}
+
+static int learn_one(hosts *h, const Granary__HostInfo *info)
+{
+    const char *known = hosts_name(h, info->id);
+    if (known && strcmp(known, info->name) == 0)
+        return 0;
+    size_t size = strlen(info->name) + 1;
+    host_name *n = malloc(sizeof *n + size);
+    if (!n)
+        return STATUS_NO_MEMORY;
+    n->id = info->id;
+    memcpy(n->name, info->name, size);
+    n->next = h->first;
+    h->first = n;
+    h->count += known ? 0 : 1;
+    return 0;
+}
+
+int hosts_learn(granary_client *c, Granary__HostInfo *const *infos, size_t n, const char *local)
+{
+    hosts *h = &c->hosts;
+    uint32_t before = hosts_local(h);
+    for (size_t i = 0; i < n; i++) {
+        int r = learn_one(h, infos[i]);
+        if (r < 0)
+            return r;
+    }
+    if (local && (!h->local || strcmp(h->local, local) != 0)) {
+        char *copy = strdup(local);
+        if (!copy)
+            return STATUS_NO_MEMORY;
+        free(h->local);
+        h->local = copy;
+    }
+    if (hosts_local(h) != before)
+        allocations_hosts_changed(c);
+    return 0;
+}
+
+void hosts_finish(hosts *h)
+{
+    while (h->first) {
+        host_name *n = h->first;
+        h->first = n->next;
+        free(n);
+    }
+    free(h->local);
+    *h = (hosts){0};
+}
+
+static void refreshed(granary_client *c, request *r, int status, Granary__QueryReply **part, bool last)
+{
+    (void)r;
+    if (status == 0)
+        for (size_t i = 0; i < (*part)->n_queue; i++)
+            allocations_place(c, (*part)->queue[i]);
+    if (last)
+        c->hosts.asking = false;
+}
+
+int hosts_refresh(granary_client *c)
+{
+    Granary__Query query = GRANARY__QUERY__INIT;
+    if (c->hosts.asking)
+        return 0;
+    query.what = GRANARY__QUERY__WHAT__SNAPSHOT;
+    int r = query_start(c, &query, refreshed, NULL, NULL);
+    c->hosts.asking = r == 0;
+    return r;
+}
+
+const char *granary_host_name(granary_client *c, uint32_t id)
+{
+    pthread_mutex_lock(&c->lock);
+    const char *name = hosts_name(&c->hosts, id);
+    pthread_mutex_unlock(&c->lock);
+    return name ? name : "?";
+}
+
+uint32_t granary_local_host(granary_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    uint32_t id = hosts_local(&c->hosts);
+    if (id == UINT32_MAX && hosts_refresh(c) == 0) {
+        client_kick(c);
+        while (c->hosts.asking)
+            client_wait(c, MS_NEVER);
+        id = hosts_local(&c->hosts);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return id;
+}
