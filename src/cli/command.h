@@ -30,6 +30,11 @@ const char *command_nearest(const char *name);
 int command_main(int argc, char **argv);
 
 /* One for each row of the table. */
+int up_run(command_call *call);
+int run_run(command_call *call);
+int claim_run(command_call *call);
+int plan_run(command_call *call);
+int check_run(command_call *call);
 int status_run(command_call *call);
 int hosts_run(command_call *call);
 int allocations_run(command_call *call);

@@ -12,15 +12,22 @@
 #include "cli/nearest.h"
 
 const command commands[] = {
+    {"up", "up [--memory SIZE] [--set-aside SIZE] [--state DIR] [--config FILE] [--detach]",
+     "start a broker for this machine", up_run, false},
+    {"run", "run -m SIZE [options] [--] COMMAND [ARGUMENT …]", "one command inside a lease; waits its turn", run_run,
+     false},
+    {"claim", "claim --pid PID -m SIZE [options]", "take a running program into the books", claim_run, false},
     {"status", "status [--json]", "where the memory is, and why a job waits", status_run, true},
     {"hosts", "hosts [--json]", "the books of every host", hosts_run, true},
     {"allocations", "allocations [--claims] [--json]", "who holds memory", allocations_run, true},
     {"queue", "queue [--json]", "who waits, and why", queue_run, true},
+    {"plan", "plan -m SIZE [-n CHUNKS | -j MAX] [options]", "would this be granted now, and else when", plan_run, true},
     {"log", "log [-n COUNT] [--follow] [--json]", "what the broker decided", log_run, true},
     {"drain", "drain HOST", "move everybody off a host, politely", drain_run, false},
     {"undrain", "undrain HOST", "let a drained host take work again", undrain_run, false},
     {"release", "release ID [--chunks COUNT]", "ask an allocation to give chunks back", release_run, false},
     {"snapshot", "snapshot", "the whole books as JSON", snapshot_run, true},
+    {"check", "check [--json]", "books against reality", check_run, true},
     {"help", "help [COMMAND]", "what the commands are and take", help_run, false},
     {"version", "version", "the version of this program", version_run, false},
 };

@@ -9,15 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/status.h"
+#include "client/find.h"
 #include "proto/channel.h"
-
-#define SYSTEM_SOCKET "/run/granary/granary.sock"
 
 struct query {
     channel *channel;
@@ -40,59 +37,23 @@ static int failed(query *q, int status, const char *format, ...)
 
 /* ---- finding and reaching the broker ---- */
 
-static int connect_to(const char *path, int *ret)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof address.sun_path)
-        return STATUS_INVALID;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return STATUS_SYSTEM;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return error == ENOENT || error == ECONNREFUSED ? STATUS_LOST : error == EACCES ? STATUS_DENIED : STATUS_SYSTEM;
-    }
-    *ret = fd;
-    return 0;
-}
-
-/* Where a user's own broker listens; the same rule as the library's. */
-static void own_socket(char *path, size_t size)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-    if (runtime && runtime[0] == '/')
-        snprintf(path, size, "%s/granary/granary.sock", runtime);
-    else
-        snprintf(path, size, "/tmp/granary-%u/granary.sock", (unsigned)getuid());
-}
-
 static int reach(query *q, const char *named, int *ret)
 {
-    char own[sizeof((struct sockaddr_un *)0)->sun_path * 2];
+    broker_socket socket;
+    int r = find_socket(named && named[0] ? named : NULL, &socket);
 
-    if (!named || !named[0])
-        named = getenv("GRANARY_SOCKET");
-    if (named && named[0]) {
-        int r = connect_to(named, ret);
-        if (r == STATUS_LOST)
-            return failed(q, r, "no broker listens on %s; start one with 'granary up --socket %s'", named, named);
-        if (r == STATUS_INVALID)
-            return failed(q, r, "the socket's path is longer than a Unix socket's name may be: %s", named);
-        return r < 0 ? failed(q, r, "cannot reach the broker on %s: %s", named, strerror(errno)) : 0;
-    }
-    int r = connect_to(SYSTEM_SOCKET, ret);
-    if (r == STATUS_LOST) {
-        own_socket(own, sizeof own);
-        r = connect_to(own, ret);
-    }
+    if (r == STATUS_INVALID)
+        return failed(q, r, "the socket's path is longer than a Unix socket's name may be: %s", named ? named : "");
+    if (r < 0)
+        return failed(q, r, "%s", status_text(r));
+    r = find_connect(socket.path, ret);
     if (r == STATUS_LOST)
-        return failed(q, r, "no broker is running; start one with 'granary up'");
-    return r < 0 ? failed(q, r, "cannot reach the broker: %s", strerror(errno)) : 0;
+        failed(q, r, "no broker answers at %s: start one with `granary up`", socket.path);
+    else if (r < 0)
+        failed(q, r, "cannot reach the broker at %s: %s", socket.path,
+               r == STATUS_SYSTEM ? strerror(errno) : status_text(r));
+    free(socket.path);
+    return r;
 }
 
 /* ---- frames ---- */
@@ -235,7 +196,7 @@ void query_close(query *q)
         return;
     if (q->welcome) {
         Granary__Goodbye bye = GRANARY__GOODBYE__INIT;
-        if (channel_send(q->channel, GRANARY__MESSAGE_TYPE__TYPE_GOODBYE, q->request + 1, 0, &bye.base, -1) == 0)
+        if (channel_send(q->channel, GRANARY__MESSAGE_TYPE__TYPE_GOODBYE, 0, 0, &bye.base, -1) == 0)
             (void)channel_flush(q->channel); /* a broken connection ends the session as well */
         granary__welcome__free_unpacked(q->welcome, NULL);
     }

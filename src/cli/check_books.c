@@ -1,0 +1,143 @@
+/*
+ * check_books.c - the snapshot against itself (see differences.h). Counts every sum anew; shares no code with the
+ * broker.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "cli/books.h"
+#include "cli/differences.h"
+
+/* Stops at the first failure of memory; differences themselves are no failure. */
+#define TRY(call)                                                                                                      \
+    do {                                                                                                               \
+        int try_r = (call);                                                                                            \
+        if (try_r < 0)                                                                                                 \
+            return try_r;                                                                                              \
+    } while (0)
+
+static bool is_quarantined(const Granary__ClaimInfo *c)
+{
+    return strcmp(c->state, "quarantined") == 0;
+}
+
+static const Granary__AllocationInfo *allocation_of(const snapshot *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->n_allocations; i++)
+        if (s->allocations[i]->id == id)
+            return s->allocations[i];
+    for (size_t i = 0; i < s->n_queue; i++)
+        if (s->queue[i]->allocation && s->queue[i]->allocation->id == id)
+            return s->queue[i]->allocation;
+    return NULL;
+}
+
+static int check_host(const snapshot *s, const Granary__HostInfo *h, differences *d)
+{
+    uint64_t granted = 0, returning = 0, quarantine = 0;
+    uint64_t columns = h->set_aside + h->foreign + h->granted + h->returning + h->held + h->quarantine + h->free;
+
+    if (columns - h->overdraft != h->total)
+        TRY(differences_add(d, "host-columns", h->id,
+                            "host %s: its columns add up to %" PRIu64 " bytes, but its total is %" PRIu64, h->name,
+                            columns - h->overdraft, h->total));
+    for (size_t i = 0; i < s->n_allocations; i++)
+        for (size_t k = 0; k < s->allocations[i]->n_holdings; k++) {
+            const Granary__HoldingInfo *x = s->allocations[i]->holdings[k];
+            if (x->host != h->id)
+                continue;
+            granted += s->allocations[i]->chunk_size * x->chunks;
+            returning += s->allocations[i]->chunk_size * x->returning;
+        }
+    for (size_t i = 0; i < s->n_claims; i++) {
+        const Granary__AllocationInfo *a = allocation_of(s, s->claims[i]->allocation);
+        if (a && s->claims[i]->host == h->id && is_quarantined(s->claims[i]))
+            quarantine += a->chunk_size * s->claims[i]->chunks;
+    }
+    const struct {
+        const char *key, *name;
+        uint64_t column, sum;
+    } rows[] = {
+        {"host-granted", "granted", h->granted, granted},
+        {"host-returning", "returning", h->returning, returning},
+        {"host-quarantine", "quarantine", h->quarantine, quarantine},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].column != rows[i].sum)
+            TRY(differences_add(d, rows[i].key, h->id,
+                                "host %s: its column '%s' is %" PRIu64 " bytes, but its allocations make %" PRIu64,
+                                h->name, rows[i].name, rows[i].column, rows[i].sum));
+    return 0;
+}
+
+static int check_allocation(const snapshot *s, const Granary__AllocationInfo *a, differences *d)
+{
+    uint64_t chunks = 0;
+
+    for (size_t i = 0; i < a->n_holdings; i++) {
+        const Granary__HoldingInfo *x = a->holdings[i];
+        uint64_t claimed = 0;
+        chunks += x->chunks;
+        for (size_t k = 0; k < s->n_claims; k++)
+            if (s->claims[k]->allocation == a->id && s->claims[k]->host == x->host && !is_quarantined(s->claims[k]))
+                claimed += s->claims[k]->chunks;
+        if (claimed != x->claimed)
+            TRY(differences_add(d, "holding-claimed", a->id,
+                                "allocation %" PRIu64 ": %u chunks are claimed on %s, but its claims make %" PRIu64,
+                                a->id, x->claimed, books_host_name(s, x->host), claimed));
+        if (claimed > (uint64_t)x->chunks + x->returning)
+            TRY(differences_add(d, "holding-over", a->id,
+                                "allocation %" PRIu64 ": its claims on %s have %" PRIu64
+                                " chunks, but it holds only %u (and %u returning)",
+                                a->id, books_host_name(s, x->host), claimed, x->chunks, x->returning));
+    }
+    if (chunks != a->chunks)
+        TRY(differences_add(d, "allocation-chunks", a->id,
+                            "allocation %" PRIu64 ": holds %u chunks, but its hosts make %" PRIu64, a->id, a->chunks,
+                            chunks));
+    return 0;
+}
+
+static int check_recalls(const snapshot *s, differences *d)
+{
+    for (size_t i = 0; i < s->n_recalls; i++) {
+        const Granary__RecallInfo *r = s->recalls[i];
+        const Granary__AllocationInfo *a = allocation_of(s, r->allocation);
+        uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked, open = 0;
+        if (answered > r->asked)
+            TRY(differences_add(d, "recall-counts", r->id,
+                                "recall %" PRIu64 ": asked for %u chunks, but %" PRIu64 " were answered", r->id,
+                                r->asked, answered));
+        if (!a) {
+            if (answered < r->asked)
+                TRY(differences_add(d, "recall-orphan", r->id,
+                                    "recall %" PRIu64 ": its allocation %" PRIu64 " is not in the books", r->id,
+                                    r->allocation));
+            continue;
+        }
+        for (size_t k = 0; k < s->n_recalls; k++)
+            if (s->recalls[k]->allocation == r->allocation)
+                open +=
+                    s->recalls[k]->asked - s->recalls[k]->released - s->recalls[k]->withdrawn - s->recalls[k]->revoked;
+        if (open > 0 && open + a->min > a->chunks)
+            TRY(differences_add(d, "recall-min", a->id,
+                                "allocation %" PRIu64 ": %" PRIu64 " of %u chunks are asked back, but %u are firm",
+                                a->id, open, a->chunks, a->min));
+    }
+    return 0;
+}
+
+int check_books(const snapshot *s, differences *d)
+{
+    for (size_t i = 0; i < s->n_hosts; i++)
+        TRY(check_host(s, s->hosts[i], d));
+    for (size_t i = 0; i < s->n_allocations; i++)
+        TRY(check_allocation(s, s->allocations[i], d));
+    for (size_t i = 0; i < s->n_claims; i++)
+        if (!allocation_of(s, s->claims[i]->allocation))
+            TRY(differences_add(d, "claim-orphan", s->claims[i]->id,
+                                "claim %" PRIu64 ": its allocation %" PRIu64 " is not in the books", s->claims[i]->id,
+                                s->claims[i]->allocation));
+    return check_recalls(s, d);
+}

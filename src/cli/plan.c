@@ -1,0 +1,150 @@
+/*
+ * plan.c - `granary plan`: would this be granted now, where, and else when and at whose cost. Nothing is changed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/exits.h"
+#include "cli/request.h"
+#include "cli/table.h"
+#include "cli/usable.h"
+
+typedef struct {
+    command_call *call;
+    request_options request;
+    uint32_t most; /* -j: a growable request of up to so many chunks */
+    granary_request wish;
+} plan;
+
+static int plan_options(plan *p)
+{
+    option rows[REQUEST_OPTIONS + 1];
+    size_t n = request_table(&p->request, rows);
+
+    rows[n++] = (option){'j',      "jobs",  OPTION_COUNT,
+                         &p->most, "COUNT", "as harvest: up to so many chunks, growing as memory frees up"};
+    int r = options_parse(p->call, rows, n, OPTIONS_STOP);
+    if (r != 0)
+        return r;
+    if (p->most && p->request.chunks > p->most)
+        return options_wrong(p->call, "-n %u is more than -j %u", p->request.chunks, p->most) + 1;
+    return 0;
+}
+
+static void plan_wish(plan *p)
+{
+    request_fill(&p->request, p->call->argc > 0 ? p->call->argv[0] : "plan", &p->wish);
+    if (p->most) {
+        p->wish.want = p->most;
+        p->wish.flags |= GRANARY_GROWABLE | GRANARY_SHRINKABLE | GRANARY_RECALLABLE;
+    } else {
+        p->wish.flags |= GRANARY_ONE_HOST;
+    }
+}
+
+static const char *host_name(const query *q, uint32_t host)
+{
+    const Granary__Welcome *w = query_welcome(q);
+    for (size_t i = 0; i < w->n_hosts; i++)
+        if (w->hosts[i]->id == host)
+            return w->hosts[i]->name;
+    return "?";
+}
+
+/* Exit code of a plan: that of the request itself, had it been made with --now. */
+static int plan_exit(int status)
+{
+    return status == STATUS_WAITING ? EXIT_NOT_NOW : exits_of_status(status);
+}
+
+static int plan_json(const plan *p, const query *q, const Granary__Reply *reply)
+{
+    json_t *root = json_object(), *hosts = json_array();
+
+    for (size_t i = 0; i < reply->n_extents; i++) {
+        json_t *e = json_object();
+        json_object_set_new(e, "host", json_string(host_name(q, reply->extents[i]->host)));
+        json_object_set_new(e, "chunks", json_integer(reply->extents[i]->chunks));
+        json_array_append_new(hosts, e);
+    }
+    json_object_set_new(root, "status", json_string(status_name(reply->status)));
+    json_object_set_new(root, "now", json_boolean(reply->status == 0));
+    json_object_set_new(root, "chunk_size", json_integer((json_int_t)p->wish.chunk_size));
+    json_object_set_new(root, "want", json_integer(p->wish.want));
+    json_object_set_new(root, "hosts", hosts);
+    json_object_set_new(root, "place", json_integer(reply->place));
+    json_object_set_new(root, "reason", json_string(reply->reason));
+    json_object_set_new(root, "text", json_string(reply->text));
+    json_object_set_new(root, "most", json_integer((json_int_t)reply->most));
+    json_object_set_new(root, "expected_ms",
+                        reply->expected_known ? json_integer((json_int_t)reply->expected_ms) : json_null());
+    return books_json_print(p->call, root);
+}
+
+static void plan_text(const plan *p, const query *q, const Granary__Reply *reply)
+{
+    char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
+
+    size_format(p->wish.chunk_size, size);
+    if (reply->status == 0) {
+        printf("Would be granted now:");
+        for (size_t i = 0; i < reply->n_extents; i++) {
+            text_escape(safe, sizeof safe, host_name(q, reply->extents[i]->host));
+            printf("%s %u x %s on %s", i ? "," : "", reply->extents[i]->chunks, size, safe);
+        }
+        putchar('\n');
+        return;
+    }
+    printf("%u x %s would wait", p->wish.want, size);
+    if (reply->place)
+        printf(", place %u", reply->place);
+    text_escape(safe, sizeof safe, reply->reason[0] ? reply->reason : reply->text);
+    printf("%s%s\n", safe[0] ? ": " : "", safe);
+    if (reply->expected_known)
+        printf("Expected to start in %s.\n", duration_format(reply->expected_ms, time));
+    if (reply->n_extents) {
+        printf("Would be asked to give back:");
+        for (size_t i = 0; i < reply->n_extents; i++) {
+            text_escape(safe, sizeof safe, host_name(q, reply->extents[i]->host));
+            printf("%s %u chunks on %s", i ? "," : "", reply->extents[i]->chunks, safe);
+        }
+        putchar('\n');
+    }
+}
+
+int plan_run(command_call *call)
+{
+    plan p = {.call = call};
+    const Granary__Reply *reply;
+    query *q;
+    int r = plan_options(&p);
+
+    if (r != 0)
+        return r - 1;
+    if (p.request.chunk_size == 0)
+        r = usable_ask(call, &p.request.chunk_size);
+    if (r != 0)
+        return r;
+    plan_wish(&p);
+    r = books_open(call, &q);
+    if (r != 0)
+        return r;
+    r = query_plan(q, &p.wish, &reply);
+    if (!reply || (r < 0 && r != STATUS_NOT_NOW)) {
+        options_say(call, "%s", query_why(q));
+        query_close(q);
+        return exits_of_status(r);
+    }
+    int code = 0;
+    if (call->json)
+        code = plan_json(&p, q, reply);
+    else
+        plan_text(&p, q, reply);
+    query_close(q);
+    return code ? code : books_flush(call) ? EXIT_FAILED : plan_exit(r);
+}
