@@ -1,0 +1,293 @@
+/*
+ * claims.c - the table of claims, and admission of orders; see claims.h.
+ */
+#include "agent/claims.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cgroup.h"
+#include "base/status.h"
+
+#define BUCKETS 1024u
+
+struct claims {
+    claim_world world;
+    claim *buckets[BUCKETS];
+    uint32_t count;
+    uint64_t highest; /* generation opened */
+    bool ready;       /* the live set is complete */
+    char books[BOOKS_MAX];
+};
+
+static claim **claims_at(claims *all, uint64_t gen)
+{
+    claim **at = &all->buckets[gen % BUCKETS];
+    while (*at && (*at)->generation != gen)
+        at = &(*at)->next;
+    return at;
+}
+
+static void forget(claims *all, claim **at)
+{
+    claim *c = *at;
+    *at = c->next;
+    assert(all->count > 0);
+    all->count--;
+    claim_release(c);
+}
+
+static void on_gone(void *context, claim *c)
+{
+    claims *all = context;
+    forget(all, claims_at(all, c->generation));
+}
+
+int claims_create(claims **ret, uv_loop_t *loop, backend *b, watchpid *set, const claim_sink *sink)
+{
+    claims *all = calloc(1, sizeof *all);
+    if (!all)
+        return STATUS_NO_MEMORY;
+    all->world = (claim_world){.loop = loop, .backend = b, .set = set, .sink = *sink, .sample_ms = 1000};
+    *ret = all;
+    return 0;
+}
+
+void claims_stop(claims *all)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        while (all->buckets[i])
+            forget(all, &all->buckets[i]);
+}
+
+void claims_destroy(claims *all)
+{
+    if (!all)
+        return;
+    assert(all->count == 0);
+    free(all);
+}
+
+uint32_t claims_count(const claims *all)
+{
+    return all->count;
+}
+
+int claims_books(claims *all, const char *books)
+{
+    all->ready = false;
+    if (!books_valid(books))
+        return STATUS_INVALID;
+    if (strcmp(all->books, books) == 0)
+        return 0;
+    claims_stop(all);
+    int r = all->world.backend->ops->books(all->world.backend, books);
+    if (r < 0)
+        return r;
+    snprintf(all->books, sizeof all->books, "%s", books);
+    all->highest = 0;
+    generations found;
+    r = all->world.backend->ops->list(all->world.backend, &found);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < found.count; i++)
+        if (found.items[i] > all->highest)
+            all->highest = found.items[i];
+    free(found.items);
+    return 0;
+}
+
+static void notice(claims *all, uint64_t gen, const char *what)
+{
+    char text[200];
+    snprintf(text, sizeof text, "claim %llu: %s", (unsigned long long)gen, what);
+    all->world.sink.notice(all->world.sink.context, "warning", text);
+}
+
+void claims_ready(claims *all, uint64_t sample_ms)
+{
+    generations found;
+    all->ready = true;
+    if (sample_ms)
+        all->world.sample_ms = sample_ms;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        for (claim **at = &all->buckets[i]; *at;) {
+            if ((*at)->expected)
+                at = &(*at)->next;
+            else
+                forget(all, at); /* its group, if it has one, is reported below */
+        }
+    if (all->world.backend->ops->list(all->world.backend, &found) < 0) {
+        all->world.sink.notice(all->world.sink.context, "warning", "the groups of this host cannot be listed");
+        return;
+    }
+    for (uint32_t i = 0; i < found.count; i++)
+        if (!*claims_at(all, found.items[i]))
+            notice(all, found.items[i], "its group exists, but the books do not know it; left alone");
+    free(found.items);
+}
+
+void claims_unlink(claims *all)
+{
+    all->ready = false;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        for (claim *c = all->buckets[i]; c; c = c->next)
+            claim_unlink(c);
+}
+
+static void refuse(claims *all, claim_order *order, int status, const char *text)
+{
+    all->world.sink.answer(all->world.sink.context, order, &(claim_answer){.status = status, .text = text});
+    order_drop(order);
+}
+
+static int claims_add(claims *all, const claim_order *order, bool make, claim **ret)
+{
+    claim **at = claims_at(all, order->generation);
+    if (all->count == CLAIMS_MAX)
+        return STATUS_LIMIT;
+    int r = claim_create(at, &all->world, order, make);
+    if (r < 0)
+        return r;
+    claim *c = *at;
+    c->gone = on_gone;
+    c->gone_context = all;
+    c->expected = true;
+    all->count++;
+    if (order->generation > all->highest)
+        all->highest = order->generation;
+    *ret = c;
+    return 0;
+}
+
+static void claims_open(claims *all, claim_order *order)
+{
+    claim *c = *claims_at(all, order->generation);
+    bool known = c != NULL;
+    int r = 0;
+    if (order->bytes == 0 || order->generation == 0) {
+        refuse(all, order, STATUS_INVALID, "a claim needs a generation and a size");
+        return;
+    }
+    if (!c)
+        r = claims_add(all, order, order->generation > all->highest, &c);
+    if (r < 0) {
+        refuse(all, order, r == STATUS_NOT_FOUND ? STATUS_STALE : r,
+               r == STATUS_NOT_FOUND ? "this generation was opened before, and its group is gone"
+               : r == STATUS_LIMIT   ? "this host has as many claims as its agent can keep"
+                                     : "the kernel would not make the group");
+        return;
+    }
+    if (order->pidfd < 0) {
+        refuse(all, order, STATUS_OK, "");
+        return;
+    }
+    claim_enter(c, order); /* answers as OPEN: the order keeps its kind */
+    if (!known && !c->entered)
+        claim_undo(c); /* its process may not enter: leave no trace */
+}
+
+/* One of the live set. Its group may have vanished with a crash between commit and order, or while a host slept. */
+static void claims_expect(claims *all, claim_order *order)
+{
+    claim *c = *claims_at(all, order->generation);
+    int r = 0;
+    if (order->generation == 0 || order->bytes == 0)
+        return;
+    if (!c)
+        r = claims_add(all, order, !order->ending, &c);
+    if (r == STATUS_NOT_FOUND) {
+        all->world.sink.drained(all->world.sink.context, &(claim_view){.generation = order->generation});
+        return;
+    }
+    if (r < 0) {
+        notice(all, order->generation, "its group can be neither found nor made");
+        return;
+    }
+    c->expected = true;
+    c->uid = order->uid;
+    c->chunk_size = order->chunk_size;
+    c->bytes = order->bytes;
+    if (order->ending)
+        claim_end(c, order->kill);
+}
+
+static void claims_end(claims *all, claim_order *order)
+{
+    claim *c = *claims_at(all, order->generation);
+    if (c) {
+        claim_end(c, order->kill);
+        return;
+    }
+    if (claims_add(all, order, false, &c) == 0)
+        claim_end(c, order->kill);
+    else
+        all->world.sink.drained(all->world.sink.context, &(claim_view){.generation = order->generation});
+}
+
+void claims_order(claims *all, claim_order *order)
+{
+    claim *c = *claims_at(all, order->generation);
+    bool admits = order->kind == CLAIM_ORDER_EXPECT || all->ready;
+    if (!admits) {
+        if (order->kind == CLAIM_ORDER_END || order->kind == CLAIM_ORDER_CLOSE) {
+            notice(all, order->generation, "an order came before the live set was complete; refused");
+            order_drop(order);
+        } else {
+            refuse(all, order, STATUS_STATE, "an order came before the live set was complete");
+        }
+        return;
+    }
+    switch (order->kind) {
+    case CLAIM_ORDER_EXPECT:
+        claims_expect(all, order);
+        break;
+    case CLAIM_ORDER_OPEN:
+        claims_open(all, order);
+        break;
+    case CLAIM_ORDER_END:
+        claims_end(all, order);
+        break;
+    case CLAIM_ORDER_CLOSE:
+        if (c)
+            claim_close(c);
+        break;
+    case CLAIM_ORDER_ENTER:
+    case CLAIM_ORDER_LIMIT:
+    case CLAIM_ORDER_EMPTY:
+        if (!c)
+            refuse(all, order, STATUS_NOT_FOUND, "this host has no such claim");
+        else if (order->kind == CLAIM_ORDER_ENTER)
+            claim_enter(c, order);
+        else if (order->kind == CLAIM_ORDER_LIMIT)
+            claim_limit(c, order);
+        else
+            claim_empty(c, order);
+        break;
+    }
+    order_drop(order);
+}
+
+int claims_measure(claims *all, bool with_processes, claim_visit visit, void *context)
+{
+    pids processes = {0};
+    int result = 0;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        for (claim *c = all->buckets[i]; c; c = c->next) {
+            processes.count = 0;
+            processes.cut = false;
+            int r = claim_measure(c, with_processes ? &processes : NULL);
+            if (r == STATUS_NOT_FOUND && c->state >= CLAIM_DRAINED)
+                continue; /* it is being removed, and holds nothing */
+            if (r < 0) {
+                result = r;
+                continue;
+            }
+            claim_view view = claim_see(c);
+            visit(context, &view, &processes);
+        }
+    pids_free(&processes);
+    return result;
+}

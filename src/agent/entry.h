@@ -1,0 +1,16 @@
+/*
+ * entry.h - letting a process into a group: who it is, whether it may, and its children with it.
+ */
+#ifndef GRANARY_AGENT_ENTRY_H
+#define GRANARY_AGENT_ENTRY_H
+
+#include "agent/backend.h"
+
+/*
+ * Attaches the process behind `pidfd` and all its descendants. The process must be of `uid` (real, effective and
+ * saved) unless `any_user`. On failure nothing was attached, and `*ret_text` is a sentence for people.
+ * STATUS_DEAD, STATUS_DENIED, STATUS_INVALID (not a pidfd), STATUS_SYSTEM.
+ */
+int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, pid_t *ret_pid, const char **ret_text);
+
+#endif
