@@ -1,0 +1,53 @@
+/* request: the defaults of what a person leaves out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/request.h"
+
+static void fills_defaults(void **state)
+{
+    (void)state;
+    granary_request r;
+    request_fill(&(request_options){.chunk_size = 5}, "/usr/bin/xz", &r);
+    assert_string_equal(r.label, "xz");
+    assert_int_equal(r.chunk_size, 5);
+    assert_int_equal(r.want, 1);
+    assert_int_equal(r.min, 1);
+    assert_int_equal(r.flags, 0);
+    assert_int_equal(r.wait_ms, 0);
+    assert_null(r.hosts);
+    request_fill(
+        &(request_options){.chunks = 3, .now = true, .timeout_ms = 9, .label = "l/x", .hosts = "h", .priority = -1},
+        "a/", &r);
+    assert_string_equal(r.label, "l/x");
+    assert_int_equal(r.want, 3);
+    assert_int_equal(r.min, 3);
+    assert_int_equal(r.flags, GRANARY_NO_WAIT);
+    assert_int_equal(r.wait_ms, 9);
+    assert_int_equal(r.priority, -1);
+    assert_string_equal(r.hosts, "h");
+}
+
+static void has_every_option_once(void **state)
+{
+    (void)state;
+    request_options r;
+    option table[REQUEST_OPTIONS];
+    assert_int_equal(request_table(&r, table), REQUEST_OPTIONS);
+    for (size_t i = 0; i < REQUEST_OPTIONS; i++)
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(table[i].name, table[k].name);
+            assert_true(!table[i].letter || table[i].letter != table[k].letter);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fills_defaults), cmocka_unit_test(has_every_option_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
