@@ -9,16 +9,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/cgroup.h"
 #include "agent/watchpid.h"
 #include "base/status.h"
 
+#define SCAN_FRESH_MS 100
+
 typedef struct {
     pid_t pid;
     int pidfd; /* names it for sure: a pid is reused */
 } member;
+
+typedef struct {
+    pid_t pid;
+    uid_t uid;
+    uint64_t generation;
+} carrier; /* a process that says which claim it belongs to */
 
 typedef struct watch_group watch_group;
 
@@ -26,6 +35,9 @@ typedef struct {
     backend base;
     char books[BOOKS_MAX];
     watch_group *first;
+    carrier *carriers;
+    uint32_t n_carriers, room;
+    uint64_t scanned_ms;
 } watcher;
 
 struct watch_group {
@@ -33,6 +45,8 @@ struct watch_group {
     watch_group *next;
     member *members;
     uint32_t count, capacity;
+    bool stale; /* a member died since the last scan */
+    uid_t uid;  /* of its first member */
 };
 
 static watch_group *watch_of(group *g)
@@ -42,6 +56,7 @@ static watch_group *watch_of(group *g)
 
 static void watch_backend_destroy(backend *b)
 {
+    free(((watcher *)b)->carriers);
     free(b);
 }
 
@@ -50,7 +65,52 @@ static int watch_books(backend *b, const char *books)
     if (!books_valid(books))
         return STATUS_INVALID;
     snprintf(((watcher *)b)->books, BOOKS_MAX, "%s", books);
+    ((watcher *)b)->scanned_ms = 0;
     return 0;
+}
+
+static uint64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int carrier_add(watcher *self, carrier c)
+{
+    if (self->n_carriers == self->room) {
+        uint32_t room = self->room ? 2 * self->room : 64;
+        carrier *carriers = realloc(self->carriers, room * sizeof *carriers);
+        if (!carriers)
+            return STATUS_NO_MEMORY;
+        self->carriers = carriers;
+        self->room = room;
+    }
+    self->carriers[self->n_carriers++] = c;
+    return 0;
+}
+
+static int watch_scan(watcher *self, bool fresh)
+{
+    const procfs *proc = self->base.proc;
+    uint64_t now = clock_ms();
+    pids all = {0};
+    if (!fresh && self->scanned_ms && now - self->scanned_ms < SCAN_FRESH_MS)
+        return 0;
+    int r = procfs_pids(proc, &all);
+    self->n_carriers = 0;
+    for (uint32_t i = 0; r == 0 && i < all.count; i++) {
+        carrier c = {.pid = all.items[i]};
+        procfs_process process;
+        if (procfs_claim_of(proc, c.pid, self->books, &c.generation) < 0 ||
+            procfs_process_read(proc, c.pid, &process) < 0 || process.zombie)
+            continue;
+        c.uid = process.real;
+        r = carrier_add(self, c);
+    }
+    pids_free(&all);
+    self->scanned_ms = r == 0 ? now : 0;
+    return r;
 }
 
 static int seen_before(const generations *g, uint64_t gen)
@@ -65,46 +125,73 @@ static int watch_list(backend *b, generations *ret)
 {
     watcher *self = (watcher *)b;
     generations found = {.items = calloc(CLAIMS_MAX, sizeof *found.items)};
-    pids all = {0};
-    int r = found.items ? procfs_pids(b->proc, &all) : STATUS_NO_MEMORY;
-    for (uint32_t i = 0; r == 0 && i < all.count && found.count < CLAIMS_MAX; i++) {
-        uint64_t gen;
-        if (procfs_claim_of(b->proc, all.items[i], self->books, &gen) == 0 && !seen_before(&found, gen))
-            found.items[found.count++] = gen;
-    }
-    for (watch_group *g = self->first; r == 0 && g && found.count < CLAIMS_MAX; g = g->next)
-        if (!seen_before(&found, g->base.generation))
-            found.items[found.count++] = g->base.generation;
-    pids_free(&all);
+    int r = found.items ? watch_scan(self, true) : STATUS_NO_MEMORY;
     if (r < 0) {
         free(found.items);
         return r;
     }
+    for (uint32_t i = 0; i < self->n_carriers && found.count < CLAIMS_MAX; i++)
+        if (!seen_before(&found, self->carriers[i].generation))
+            found.items[found.count++] = self->carriers[i].generation;
+    for (watch_group *g = self->first; g && found.count < CLAIMS_MAX; g = g->next)
+        if (!seen_before(&found, g->base.generation))
+            found.items[found.count++] = g->base.generation;
     *ret = found;
     return 0;
 }
 
-static int watch_add(watch_group *g, pid_t pid)
+static bool is_member(const watch_group *g, pid_t pid)
 {
     for (uint32_t i = 0; i < g->count; i++)
         if (g->members[i].pid == pid)
-            return 0;
-    if (g->count == PIDS_MAX)
-        return STATUS_LIMIT;
+            return true;
+    return false;
+}
+
+/* Takes the pidfd, also when it fails. */
+static int watch_keep(watch_group *g, pid_t pid, int pidfd)
+{
     if (g->count == g->capacity) {
         uint32_t capacity = g->capacity ? 2 * g->capacity : 4;
-        member *members = realloc(g->members, capacity * sizeof *members);
-        if (!members)
+        member *members = g->count < PIDS_MAX ? realloc(g->members, capacity * sizeof *members) : NULL;
+        if (!members) {
+            close(pidfd);
             return STATUS_NO_MEMORY;
+        }
         g->members = members;
         g->capacity = capacity;
     }
-    int pidfd;
-    int r = pidfd_of(pid, &pidfd);
-    if (r < 0)
-        return r;
     g->members[g->count++] = (member){.pid = pid, .pidfd = pidfd};
     return 0;
+}
+
+/* Why a process belongs here; asked again once a pidfd holds it, because its pid may have passed to a stranger. */
+static bool belongs(const watch_group *g, pid_t pid, const member *parent)
+{
+    const watcher *self = (const watcher *)g->base.owner;
+    procfs_process process;
+    uint64_t gen;
+    if (procfs_process_read(self->base.proc, pid, &process) < 0 || process.zombie)
+        return false;
+    if (parent)
+        return process.parent == parent->pid && !pidfd_dead(parent->pidfd);
+    return (g->count == 0 || process.real == g->uid) && procfs_claim_of(self->base.proc, pid, self->books, &gen) == 0 &&
+           gen == g->base.generation;
+}
+
+static void watch_discover(watch_group *g, pid_t pid, const member *parent)
+{
+    procfs_process process;
+    int pidfd;
+    if (is_member(g, pid) || pidfd_of(pid, &pidfd) < 0)
+        return;
+    if (!belongs(g, pid, parent)) {
+        close(pidfd);
+        return;
+    }
+    if (g->count == 0 && procfs_process_read(g->base.owner->proc, pid, &process) == 0)
+        g->uid = process.real;
+    (void)watch_keep(g, pid, pidfd); /* without memory it is found by the next look */
 }
 
 static void watch_drop_dead(watch_group *g)
@@ -116,35 +203,31 @@ static void watch_drop_dead(watch_group *g)
         else
             g->members[kept++] = g->members[i];
     }
+    g->stale |= kept < g->count;
     g->count = kept;
 }
 
-/* One look at all processes: children of members, and those that say they belong. Until nothing new is found. */
+/* Children of members and theirs, then those that say they belong. */
 static int watch_look(watch_group *g)
 {
     watcher *self = (watcher *)g->base.owner;
-    const procfs *proc = self->base.proc;
-    pids all = {0};
     watch_drop_dead(g);
-    /* Children first: cheap, and complete for those whose parents live. */
     for (uint32_t i = 0; i < g->count; i++) {
         pids children = {0};
-        (void)procfs_children(proc, g->members[i].pid,
-                              &children); /* it may have died; then its children carry the name */
+        member parent = g->members[i];
+        (void)procfs_children(self->base.proc, parent.pid, &children); /* of one that has died: they carry the name */
         for (uint32_t k = 0; k < children.count; k++)
-            (void)watch_add(g, children.items[k]);
+            watch_discover(g, children.items[k], &parent);
         pids_free(&children);
     }
-    int r = procfs_pids(proc, &all);
-    for (uint32_t i = 0; r == 0 && i < all.count; i++) {
-        uint64_t gen;
-        procfs_process process;
-        if (procfs_claim_of(proc, all.items[i], self->books, &gen) == 0 && gen == g->base.generation &&
-            procfs_process_read(proc, all.items[i], &process) == 0 && !process.zombie)
-            (void)watch_add(g, all.items[i]);
-    }
-    pids_free(&all);
-    return r;
+    int r = watch_scan(self, g->stale);
+    if (r < 0)
+        return r;
+    g->stale = false;
+    for (uint32_t i = 0; i < self->n_carriers; i++)
+        if (self->carriers[i].generation == g->base.generation)
+            watch_discover(g, self->carriers[i].pid, NULL);
+    return 0;
 }
 
 static void watch_close(group *base)
@@ -173,6 +256,7 @@ static int watch_open(backend *b, uint64_t gen, bytes_t limit, bool make, group 
     g->base = (group){.owner = b, .generation = gen};
     g->next = self->first;
     self->first = g;
+    g->stale = !make; /* adopting: look for sure */
     int r = watch_look(g);
     bool found = g->count > 0;
     if (r == 0 && !found && !make)
@@ -194,7 +278,17 @@ static int watch_remove(group *base)
 
 static int watch_attach(group *base, pid_t pid)
 {
-    return watch_add(watch_of(base), pid);
+    watch_group *g = watch_of(base);
+    procfs_process process;
+    int pidfd;
+    if (is_member(g, pid))
+        return 0;
+    int r = pidfd_of(pid, &pidfd);
+    if (r < 0)
+        return r;
+    if (g->count == 0 && procfs_process_read(base->owner->proc, pid, &process) == 0)
+        g->uid = process.real;
+    return watch_keep(g, pid, pidfd);
 }
 
 static int watch_processes(group *base, pids *to)
