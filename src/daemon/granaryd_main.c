@@ -1,0 +1,46 @@
+/*
+ * granaryd_main.c - granaryd: reads the command line and the configuration, then supervises.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/supervisor.h"
+
+#define VERSION "0.1.0"
+
+int main(int argc, char **argv)
+{
+    options o;
+    char why[1024], default_path[PATH_MAX];
+    if (options_parse(&o, argc, argv, why, sizeof why) < 0) {
+        fprintf(stderr, "granaryd: %s\n", why);
+        return EXIT_WRONG_USAGE;
+    }
+    if (o.help || o.version) {
+        fputs(o.help ? options_help : "granaryd " VERSION "\n", stdout);
+        return EXIT_ORDERLY;
+    }
+    bool system = geteuid() == 0 && !o.user_instance;
+    const char *path = options_config_path(&o, system, default_path, sizeof default_path);
+    static config c;
+    config_init(&c);
+    int r = *path ? config_read(&c, path, why, sizeof why) : 0;
+    if (r == 0)
+        r = options_apply(&o, &c, system, why, sizeof why);
+    if (r < 0) {
+        fprintf(stderr, "granaryd: %s\n", why);
+        config_finish(&c);
+        return EXIT_WRONG_USAGE;
+    }
+    int code = EXIT_ORDERLY;
+    if (o.check_config) {
+        config_print(&c, stdout);
+    } else {
+        log_book *log = log_create("supervisor", c.log_level);
+        code = supervisor_run(&o, &c, path, log);
+        log_destroy(log);
+    }
+    config_finish(&c);
+    return code;
+}
