@@ -265,7 +265,7 @@ typedef struct {
 /* A place for one task after another: plain data, copy it freely. */
 typedef struct {
     uint64_t id;           /* of the slot; 0 = none */
-    uint64_t claim;
+    uint64_t claim;        /* left by an earlier task, to be used again; 0 = none yet */
     uint32_t host;
     uint32_t chunks;
 } granary_slot;
@@ -295,7 +295,10 @@ GRANARY_API int granary_slot_acquire(granary_pool *pool, granary_slot *ret, int 
 /* The same for `chunks` chunks on one host at once. E_NEVER: no host could. */
 GRANARY_API int granary_slot_acquire_n(granary_pool *pool, uint32_t chunks, granary_slot *ret, int timeout_ms);
 
-/* Puts a gated child (or the caller itself) under the slot's limit; `pidfd` is borrowed. */
+/*
+ * Puts a gated child (or the caller itself) under the slot's limit; `pidfd` is borrowed. The first one opens the slot's
+ * claim in the same round trip; the claim then stays from task to task.
+ */
 GRANARY_API int granary_slot_enter(granary_pool *pool, const granary_slot *slot, int pidfd);
 
 /*
@@ -304,6 +307,9 @@ GRANARY_API int granary_slot_enter(granary_pool *pool, const granary_slot *slot,
  * E_STATE: the slot is wanted back; release it (the child's gate stays closed).
  */
 GRANARY_API int granary_slot_next(granary_pool *pool, const granary_slot *slot, int pidfd, granary_claim_end *ret);
+
+/* Number of the slot's claim now (granary_slot.claim is that of the moment of acquire); 0 before the first enter. */
+GRANARY_API uint64_t granary_slot_claim(granary_pool *pool, const granary_slot *slot);
 
 /* The task in the slot will end in about `ms`. Optional: it only improves the broker's choice. */
 GRANARY_API int granary_slot_expect(granary_pool *pool, const granary_slot *slot, int64_t ms);

@@ -61,6 +61,12 @@ void allocation_drop(granary_client *c, allocation *a)
     allocation_collect(c, a);
 }
 
+void allocation_disown(granary_client *c, allocation *a)
+{
+    a->owner = NULL;
+    allocation_collect(c, a);
+}
+
 void allocations_finish(granary_client *c)
 {
     while (c->allocations) {
@@ -113,7 +119,7 @@ static int allocation_set(granary_client *c, allocation *a, const Granary__Alloc
     if (r < 0 || s->version < a->version || a->ended)
         return r;
     r = allocation_put(c, a, s);
-    return r == 0 && a->owner ? a->owner->changed(a->owner_data) : r;
+    return r == 0 && a->owner ? a->owner->changed(a->owner_data, a) : r;
 }
 
 int allocations_apply(granary_client *c, const Granary__AllocationState *state)
@@ -129,7 +135,7 @@ static void allocation_end(granary_client *c, allocation *a, int status, const c
     a->n_extents = 0;
     snprintf(a->text, sizeof a->text, "%s", text && text[0] ? text : status_text(a->status));
     if (a->owner)
-        a->owner->changed(a->owner_data);
+        a->owner->changed(a->owner_data, a);
     allocation_collect(c, a);
 }
 
@@ -209,7 +215,7 @@ int allocations_reattach(granary_client *c, const Granary__Welcome *w)
         if (r == 0)
             r = allocation_put(c, a, s); /* the whole truth, whatever was heard before */
         if (r == 0 && a->owner)
-            r = a->owner->reattached(a->owner_data, w);
+            r = a->owner->reattached(a->owner_data, a, w);
         if (r < 0)
             return r;
     }
@@ -230,7 +236,7 @@ void allocations_hosts_changed(granary_client *c)
 {
     for (allocation *a = c->allocations; a; a = a->next)
         if (a->owner && !a->ended)
-            a->owner->changed(a->owner_data);
+            a->owner->changed(a->owner_data, a);
 }
 
 /* ---- asking ---- */
@@ -269,6 +275,8 @@ typedef struct {
     bool done;
     int status;
     uint64_t most;
+    const allocation_owner *owner;
+    void *owner_data;
 } asking;
 
 static void asked(granary_client *c, request *r, int status, Granary__Reply **reply)
@@ -287,9 +295,15 @@ static void asked(granary_client *c, request *r, int status, Granary__Reply **re
         return;
     }
     registered_by(c, q->allocation, *reply);
+    q->allocation->owner = q->owner;
+    q->allocation->owner_data = q->owner_data;
     int set = allocation_set(c, q->allocation, (*reply)->allocation);
-    if (set < 0)
+    if (set == STATUS_NO_MEMORY) {
+        c->link.resync = true;
+    } else if (set < 0) {
+        q->allocation->owner = NULL;
         q->status = set;
+    }
 }
 
 static int asking_failed(granary_client *c, const asking *q, const granary_request *terms)
@@ -302,7 +316,8 @@ static int asking_failed(granary_client *c, const asking *q, const granary_reque
     return client_fail(c, q->status, "%s", text);
 }
 
-int allocation_request(granary_client *c, const granary_request *q, allocation **ret)
+int allocation_request(granary_client *c, const granary_request *q, const allocation_owner *owner, void *owner_data,
+                       allocation **ret)
 {
     Granary__Allocate message = GRANARY__ALLOCATE__INIT;
     Granary__Terms terms = GRANARY__TERMS__INIT;
@@ -322,7 +337,7 @@ int allocation_request(granary_client *c, const granary_request *q, allocation *
 
     a->expected_ms = -1;
     a->held_by = 1;
-    asking question = {.allocation = a};
+    asking question = {.allocation = a, .owner = owner, .owner_data = owner_data};
     int r = request_start(c, GRANARY__MESSAGE_TYPE__TYPE_ALLOCATE, &message, -1, asked, &question, NULL);
     if (r < 0) {
         allocation_drop(c, a);

@@ -15,18 +15,21 @@
 
 typedef enum { ALLOCATION_IS_WAITING = 1, ALLOCATION_IS_LIVE = 2, ALLOCATION_IS_ENDING = 3 } allocation_is;
 
+typedef struct allocation allocation;
+
 /* Lock held; must not block. A negative answer costs the connection (STATUS_NO_MEMORY only). */
 typedef struct {
-    int (*changed)(void *owner); /* a new set, or the local host became known */
+    int (*changed)(void *owner,
+                   allocation *a); /* first told with its number; a new set; its end; the local host is known */
     int (*ask)(void *owner, const Granary__Ask *ask);
     int (*recall)(void *owner, const Granary__Recall *recall);
     int (*prefer)(void *owner, const Granary__Prefer *prefer);
     int (*withdraw)(void *owner, const Granary__Withdraw *withdraw);
     void (*claim_ended)(void *owner, uint64_t claim, const granary_claim_end *end);
-    int (*reattached)(void *owner, const Granary__Welcome *welcome); /* claims and recalls of the whole session */
+    int (*reattached)(void *owner, allocation *a,
+                      const Granary__Welcome *welcome); /* claims and recalls of the whole session */
 } allocation_owner;
 
-typedef struct allocation allocation;
 struct allocation {
     allocation *next;
     uint64_t id, version;
@@ -49,8 +52,15 @@ struct allocation {
 /* Checks a request's values; explains in the thread's error. STATUS_INVALID. */
 int allocation_check(const granary_client *c, const granary_request *terms);
 
-/* Sends the request and waits for the broker's first word. 0: granted or in the queue; `*ret` is held once. */
-int allocation_request(granary_client *c, const granary_request *terms, allocation **ret);
+/*
+ * Sends the request and waits for the broker's first word. 0: granted or in the queue; `*ret` is held once. `owner` may
+ * be NULL, else it is told from the first word on.
+ */
+int allocation_request(granary_client *c, const granary_request *terms, const allocation_owner *owner, void *owner_data,
+                       allocation **ret);
+
+/* The owner lets go. */
+void allocation_disown(granary_client *c, allocation *a);
 
 /* Lets go; frees what is ended or was never registered. */
 void allocation_drop(granary_client *c, allocation *a);

@@ -112,7 +112,7 @@ int granary_allocate(granary_client *c, const granary_request *terms, granary_al
     if (r < 0)
         return r;
     pthread_mutex_lock(&c->lock);
-    r = allocation_request(c, terms, &a);
+    r = allocation_request(c, terms, NULL, NULL, &a);
     if (r == 0) {
         r = wait_granted(c, a, &p);
         if (r == 0 && (r = copy_out(c, a, ret)) < 0 && a->n_extents > 0)

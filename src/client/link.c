@@ -233,10 +233,13 @@ void link_input(granary_client *c)
     int r = 0;
     int got = 0;
     /* A handler may end the session or drop the connection: then the channel is gone. */
+    c->link.resync = false;
     while (r == 0 && c->link.channel == ch && (got = channel_next(ch, &f)) == 1) {
         if (f.fd >= 0)
             close(f.fd);
         r = on_frame(c, &f);
+        if (r == 0 && c->link.resync)
+            r = STATUS_NO_MEMORY;
         if (r == STATUS_PROTOCOL) {
             snprintf(why, sizeof why, "the broker sent a malformed or unexpected %s", frame_type_name(f.header.type));
             client_end(c, STATUS_PROTOCOL, why);
@@ -277,14 +280,19 @@ void link_tick(granary_client *c, ms_t now)
         link_down(c, r == STATUS_LOST ? "nobody listens there" : status_text(r));
 }
 
+static ms_t sooner(ms_t a, ms_t b)
+{
+    return a < b ? a : b;
+}
+
 ms_t link_deadline(const granary_client *c)
 {
     const client_link *l = &c->link;
     if (c->over)
         return MS_NEVER;
     if (l->state == LINK_UP)
-        return c->requests.retry_at;
+        return sooner(c->requests.retry_at, c->requests.again_at);
     if (l->session == 0)
         return MS_NEVER;
-    return l->retry_at < l->give_up_at ? l->retry_at : l->give_up_at;
+    return sooner(l->retry_at, l->give_up_at);
 }

@@ -27,6 +27,7 @@ typedef enum { LINK_DOWN, LINK_GREETING, LINK_UP } link_state;
 typedef struct {
     link_state state;
     channel *channel; /* NULL while DOWN */
+    bool resync;      /* something that arrived could not be kept: attach again, to be told anew */
     bool writing;     /* epoll waits for room */
     broker_socket socket;
     char *program;

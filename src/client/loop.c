@@ -128,6 +128,7 @@ void loop_turn(granary_client *c, int timeout_ms)
             link_input(c);
     }
     link_tick(c, client_now());
+    requests_tick(c, client_now());
     caches_tick(c, client_now());
     requests_send(c);
     link_flush(c);

@@ -88,7 +88,7 @@ static int request_create(uint16_t type, const void *message, int fd, request **
 
 void requests_init(requests *all)
 {
-    *all = (requests){.next_number = 1, .next_query = 1, .retry_at = MS_NEVER};
+    *all = (requests){.next_number = 1, .next_query = 1, .retry_at = MS_NEVER, .again_at = MS_NEVER};
 }
 
 int request_start(granary_client *c, uint16_t type, const void *message, int fd, request_done done, void *userdata,
@@ -157,6 +157,21 @@ void requests_send(granary_client *c)
     for (request *r = all->queries; r; r = r->next)
         if (!r->sent && !request_send(c, r, 0))
             return;
+}
+
+void requests_again(granary_client *c)
+{
+    if (c->requests.again_at == MS_NEVER)
+        c->requests.again_at = client_now() + RETRY_MS;
+}
+
+void requests_tick(granary_client *c, ms_t now)
+{
+    if (now < c->requests.again_at)
+        return;
+    c->requests.again_at = MS_NEVER;
+    if (!c->over)
+        allocations_hosts_changed(c);
 }
 
 void requests_unsend(requests *all)

@@ -46,6 +46,7 @@ typedef struct {
     request *queries;
     uint64_t next_number, next_query;
     ms_t retry_at; /* memory was short while sending; MS_NEVER */
+    ms_t again_at; /* memory was short while deciding: owners of allocations look again; MS_NEVER */
 } requests;
 
 /* Reads and frees messages with the library's own allocation of memory. */
@@ -67,6 +68,10 @@ int query_start(granary_client *c, const Granary__Query *query, query_part part,
 
 /* Sends every unsent request that the window allows. */
 void requests_send(granary_client *c);
+
+/* A message could not be made: owners of allocations are told to look again in a moment. */
+void requests_again(granary_client *c);
+void requests_tick(granary_client *c, ms_t now);
 
 /* A new connection: everything unanswered is unsent. */
 void requests_unsend(requests *all);
