@@ -29,6 +29,7 @@ typedef struct {
     int dir, procs, oom, high, usage, kernel, stat;
     int event;      /* eventfd; -1: the kernel has none */
     uint64_t kills; /* at the begin of the task */
+    uint64_t seen;  /* kills at the last look */
 } v1_group;
 
 static v1_group *v1_of(group *g)
@@ -93,6 +94,15 @@ static int open_file(int dir, const char *name, int flags)
     return openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
+static int v1_kills(v1_group *g, uint64_t *ret)
+{
+    char lines[256];
+    int r = cgroup_fd_text(g->oom, lines, sizeof lines);
+    if (r == 0)
+        *ret = cgroup_field(lines, "oom_kill");
+    return r;
+}
+
 static int v1_files(v1_group *g)
 {
     g->procs = open_file(g->dir, "cgroup.procs", O_WRONLY);
@@ -110,7 +120,7 @@ static int v1_files(v1_group *g)
         close(g->event); /* then the rest of a group dies when its task is seen to have ended */
         g->event = -1;
     }
-    return 0;
+    return v1_kills(g, &g->seen);
 }
 
 /* memory.memsw bounds memory + swap, where swap is counted; it may never be the smaller one. */
@@ -206,21 +216,11 @@ static int v1_charged(group *base, bytes_t *ret)
     return cgroup_fd_number(v1_of(base)->usage, ret);
 }
 
-static int v1_kills(v1_group *g, uint64_t *ret)
-{
-    char lines[256];
-    int r = cgroup_fd_text(g->oom, lines, sizeof lines);
-    if (r == 0)
-        *ret = cgroup_field(lines, "oom_kill");
-    return r;
-}
-
 static int v1_task_begin(group *base)
 {
     v1_group *g = v1_of(base);
-    if (pwrite(g->high, "0", 1, 0) != 1)
-        return STATUS_SYSTEM;
-    return v1_kills(g, &g->kills);
+    g->kills = g->seen; /* nothing ran since the last look, which was the end of the task before */
+    return pwrite(g->high, "0", 1, 0) == 1 ? 0 : STATUS_SYSTEM;
 }
 
 static int v1_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
@@ -232,6 +232,7 @@ static int v1_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
         r = cgroup_fd_number(g->high, &high);
     if (r < 0)
         return r;
+    g->seen = kills;
     *ret_oom = kills > g->kills;
     *ret_ceiling = high;
     return 0;

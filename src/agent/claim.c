@@ -20,6 +20,7 @@
 
 #define SWEEPS_MAX      4    /* looks at a group in one turn of the loop; then others have their turn */
 #define SAMPLED_WELL_MS 500u /* of a task's life: then its samples say enough */
+#define SMALL_TASK      MIB(1)
 #define OOM_LOOKS_MS    1024u
 #define CLOSE_LOOK_MS   512u /* a group that cannot be removed for so long is left, and reported */
 
@@ -181,8 +182,10 @@ static claim_answer task_end(claim *c)
      * them.
      */
     bool young = uv_now(c->world->loop) - c->entered_at < SAMPLED_WELL_MS && ceiling < c->bytes;
-    if ((c->samples == 0 || young) && ceiling != UINT64_MAX && ops(c)->charged(c->group, &charged) == 0 &&
-        ops(c)->use(c->group, &used) == 0) {
+    if (ceiling < SMALL_TASK) {
+        c->peak = ceiling; /* page cache makes no difference that anybody could use */
+    } else if ((c->samples == 0 || young) && ceiling != UINT64_MAX && ops(c)->charged(c->group, &charged) == 0 &&
+               ops(c)->use(c->group, &used) == 0) {
         bytes_t cache = charged > used ? charged - used : 0;
         bytes_t least = ceiling > cache ? ceiling - cache : 0;
         c->peak = least > c->peak ? least : c->peak;
@@ -289,31 +292,48 @@ static void enter_now(claim *c, claim_order *order, const claim_answer *before)
     answer(c, order, &a);
 }
 
-/* The same order came again, from a broker that lost our answer: its process is inside, and is not to be ended. */
-static bool entered_before(claim *c, const claim_order *order)
+/*
+ * The same order came again, from a broker that lost our answer: its process is inside, and is not to be ended.
+ * `ret_empty`: nothing is inside, which is the common case.
+ */
+static bool entered_before(claim *c, const claim_order *order, bool *ret_empty)
 {
     pid_t pid;
     pids inside = {0};
     bool same = false;
-    if (c->entered_pid && !pidfd_dead(order->pidfd) &&
-        procfs_pidfd_pid(c->world->backend->proc, order->pidfd, &pid) == 0 && pid == c->entered_pid &&
-        ops(c)->processes(c->group, &inside) == 0)
-        same = pids_has(&inside, pid);
+    if (ops(c)->processes(c->group, &inside) == 0) {
+        *ret_empty = inside.count == 0;
+        same = inside.count && c->entered_pid && !pidfd_dead(order->pidfd) &&
+               procfs_pidfd_pid(c->world->backend->proc, order->pidfd, &pid) == 0 && pid == c->entered_pid &&
+               pids_has(&inside, pid);
+    }
     pids_free(&inside);
     return same;
 }
 
-/* Ends what the task left; true when nothing is left and the task's end is in c->last. */
+/* Kills what the task left; true when nothing is left. */
 static bool empty_now(claim *c)
 {
-    if (!c->entered)
+    if (claim_sweep(c, true))
         return true;
-    if (c->state == CLAIM_OPEN && !claim_sweep(c, true)) {
-        uint64_t at = c->look_at;
-        claim_set_state(c, CLAIM_EMPTYING);
-        c->look_at = at;
+    uint64_t at = c->look_at;
+    claim_set_state(c, CLAIM_EMPTYING);
+    c->look_at = at;
+    return false;
+}
+
+/* Before the first order in line: ends the task before, if the order says so. False: that takes time. */
+static bool end_task_before(claim *c, const claim_order *order)
+{
+    bool fresh = order->kind == CLAIM_ORDER_ENTER && order->fresh;
+    bool empty = false;
+    if (!c->entered || (order->kind != CLAIM_ORDER_EMPTY && !fresh))
+        return true;
+    if (fresh && entered_before(c, order, &empty))
+        return true;
+    if (!empty && !empty_now(c))
         return false;
-    }
+    unwatch(c);
     c->last = task_end(c);
     task_begin(c);
     return true;
@@ -322,10 +342,7 @@ static bool empty_now(claim *c)
 static void run_line(claim *c)
 {
     while (c->state == CLAIM_OPEN && c->n_orders > 0) {
-        claim_order *first = &c->orders[0];
-        bool fresh = first->kind == CLAIM_ORDER_ENTER && first->fresh && !entered_before(c, first);
-        bool ends = first->kind == CLAIM_ORDER_EMPTY || fresh;
-        if (ends && !empty_now(c))
+        if (!end_task_before(c, &c->orders[0]))
             return;
         claim_order order = take_from_line(c);
         claim_answer nothing = {.text = ""};

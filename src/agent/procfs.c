@@ -14,6 +14,8 @@
 
 #include "base/status.h"
 
+#define SHORT_FILE_MAX 3072 /* records of the files read as short ones are far below the rest of a page */
+
 static char text[PROCFS_TEXT_MAX];
 
 int pids_add(pids *p, pid_t pid)
@@ -74,7 +76,9 @@ static int status_of_errno(int error)
     return STATUS_SYSTEM;
 }
 
-int procfs_read(const procfs *p, const char *path, char *to, size_t size, size_t *ret_length)
+/* `short_file`: the kernel gives it in one piece, so less than a page at once is all; saves the read that finds the
+ * end. */
+static int read_file(const procfs *p, const char *path, char *to, size_t size, size_t *ret_length, bool short_file)
 {
     int fd = openat(p->dir, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -92,6 +96,8 @@ int procfs_read(const procfs *p, const char *path, char *to, size_t size, size_t
         if (got == 0)
             break;
         length += (size_t)got;
+        if (short_file && got < SHORT_FILE_MAX)
+            break;
     }
     close(fd);
     to[length] = 0;
@@ -99,10 +105,15 @@ int procfs_read(const procfs *p, const char *path, char *to, size_t size, size_t
     return 0;
 }
 
+int procfs_read(const procfs *p, const char *path, char *to, size_t size, size_t *ret_length)
+{
+    return read_file(p, path, to, size, ret_length, false);
+}
+
 static int read_text(const procfs *p, const char *path)
 {
     size_t length;
-    return procfs_read(p, path, text, sizeof text, &length);
+    return read_file(p, path, text, sizeof text, &length, true);
 }
 
 /* The number after `key` at the start of a line of `text`. */
@@ -161,7 +172,7 @@ int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret)
     int r = read_text(p, path);
     if (r < 0)
         return r;
-    uint64_t parent, anonymous = 0, shared = 0;
+    uint64_t parent, anonymous = 0, shared = 0, threads = 1;
     unsigned real, effective, saved;
     const char *uid = strstr(text, "\nUid:");
     const char *state = strstr(text, "\nState:");
@@ -172,10 +183,12 @@ int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret)
     /* A kernel thread or a zombie has no memory lines. */
     (void)field("RssAnon:", &anonymous);
     (void)field("RssShmem:", &shared);
+    (void)field("Threads:", &threads);
     *ret = (procfs_process){.parent = (pid_t)parent,
                             .real = real,
                             .effective = effective,
                             .saved = saved,
+                            .threads = (uint32_t)threads,
                             .resident = KIB(anonymous) + KIB(shared),
                             .zombie = *state == 'Z' || *state == 'X'};
     return 0;
@@ -230,6 +243,14 @@ static int add_all(pids *to)
 static bool is_number(const char *name)
 {
     return *name >= '1' && *name <= '9' && strlen(name) < 10;
+}
+
+int procfs_children_of_main(const procfs *p, pid_t pid, pids *to)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%d/task/%d/children", pid, pid);
+    int r = read_text(p, path);
+    return r < 0 ? r : add_all(to);
 }
 
 int procfs_children(const procfs *p, pid_t pid, pids *to)

@@ -39,6 +39,7 @@ typedef struct {
 
 typedef struct {
     pid_t parent;
+    uint32_t threads;
     uid_t real, effective, saved;
     bytes_t resident; /* anonymous + shared, not file pages */
     bool zombie;      /* dead, not yet reaped */
@@ -61,6 +62,9 @@ int procfs_pidfd_pid(const procfs *p, int pidfd, pid_t *ret);
 
 /* Adds the children of the main thread and of every other thread of `pid`. */
 int procfs_children(const procfs *p, pid_t pid, pids *to);
+
+/* The same when `pid` has one thread only: cheaper. */
+int procfs_children_of_main(const procfs *p, pid_t pid, pids *to);
 
 /* Every process. */
 int procfs_pids(const procfs *p, pids *to);
