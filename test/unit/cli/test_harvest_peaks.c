@@ -1,0 +1,80 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cli/harvest_peaks.h"
+
+static void test_none(void **state)
+{
+    const harvest_peaks peaks = {0};
+
+    (void)state;
+    assert_int_equal(harvest_peaks_at(&peaks, 50), 0);
+    assert_int_equal(harvest_peaks_chunk(&peaks), 0);
+}
+
+static void test_small_values_are_exact(void **state)
+{
+    harvest_peaks peaks = {0};
+
+    (void)state;
+    for (uint64_t i = 1; i <= 31; i++)
+        harvest_peaks_add(&peaks, i);
+    assert_int_equal(harvest_peaks_at(&peaks, 1), 1);
+    assert_int_equal(harvest_peaks_at(&peaks, 50), 16);
+    assert_int_equal(harvest_peaks_at(&peaks, 99), 31);
+    assert_int_equal(harvest_peaks_at(&peaks, 100), 31);
+}
+
+static void test_close_above_and_never_over_the_most(void **state)
+{
+    harvest_peaks peaks = {0};
+
+    (void)state;
+    for (uint64_t i = 1; i <= 1000; i++)
+        harvest_peaks_add(&peaks, i * 1000003);
+    for (unsigned percent = 1; percent <= 100; percent++) {
+        const uint64_t exact = percent * 10 * 1000003ull, got = harvest_peaks_at(&peaks, percent);
+        assert_true(got >= exact);
+        assert_true(got <= exact + exact / 32);
+    }
+    assert_int_equal(harvest_peaks_at(&peaks, 100), 1000003000);
+}
+
+static void test_ends_of_the_range(void **state)
+{
+    harvest_peaks peaks = {0};
+
+    (void)state;
+    harvest_peaks_add(&peaks, 0);
+    assert_int_equal(harvest_peaks_at(&peaks, 100), 0);
+    harvest_peaks_add(&peaks, UINT64_MAX);
+    assert_int_equal(harvest_peaks_at(&peaks, 100), UINT64_MAX);
+    assert_int_equal(harvest_peaks_at(&peaks, 50), 0);
+    assert_int_equal(harvest_peaks_chunk(&peaks) % (1 << 20), 0);
+}
+
+static void test_chunk(void **state)
+{
+    harvest_peaks peaks = {0};
+
+    (void)state;
+    harvest_peaks_add(&peaks, 1);
+    assert_int_equal(harvest_peaks_chunk(&peaks), 1 << 20);
+    harvest_peaks_add(&peaks, 674ull << 20);
+    assert_int_equal(harvest_peaks_chunk(&peaks), 742ull << 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_small_values_are_exact),
+        cmocka_unit_test(test_close_above_and_never_over_the_most),
+        cmocka_unit_test(test_ends_of_the_range),
+        cmocka_unit_test(test_chunk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
