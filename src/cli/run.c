@@ -149,7 +149,7 @@ static void run_tell_end(run *r, const follow_result *end)
 /* The command has its memory: opens the gate and follows it. *ret_status is as waitpid() gives it. */
 static int run_follow(run *r, int *ret_status)
 {
-    follow_result end;
+    follow_result end = {0};
     follow f;
 
     if (follow_begin(&f) < 0) {

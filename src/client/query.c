@@ -146,7 +146,7 @@ static int send_frame(query *q, uint16_t type, uint64_t number, const ProtobufCM
 static int hello(query *q)
 {
     Granary__Hello message = GRANARY__HELLO__INIT;
-    frame f;
+    frame f = {0};
 
     message.version = PROTOCOL_VERSION;
     message.program = (char *)"granary";
@@ -232,7 +232,7 @@ static int ask(query *q, Granary__Query__What what, uint32_t lines, bool follow)
 
 static int next_part(query *q, int64_t until, Granary__QueryReply **ret)
 {
-    frame f;
+    frame f = {0};
     int r = await(q, GRANARY__MESSAGE_TYPE__TYPE_QUERY_REPLY, q->question, until, &f);
 
     if (r < 0)
@@ -274,9 +274,9 @@ int query_log(query *q, uint32_t lines, bool follow, int (*put)(void *userdata, 
     bool first = true, more = true;
 
     while (r == 0 && (more || follow)) {
-        Granary__QueryReply *part;
+        Granary__QueryReply *part = NULL;
         r = next_part(q, first ? now_ms() + QUERY_WAIT_MS : -1, &part);
-        if (r != 0)
+        if (r != 0 || !part)
             break;
         first = false;
         more = part->more;
@@ -291,7 +291,7 @@ int query_log(query *q, uint32_t lines, bool follow, int (*put)(void *userdata, 
 
 static int request(query *q, uint16_t type, const ProtobufCMessage *message, const Granary__Reply **ret)
 {
-    frame f;
+    frame f = {0};
 
     if (q->reply)
         granary__reply__free_unpacked(q->reply, NULL);
