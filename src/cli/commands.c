@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/exits.h"
+#include "cli/harvest.h"
 #include "cli/nearest.h"
 
 const command commands[] = {
@@ -16,6 +17,8 @@ const command commands[] = {
      "start a broker for this machine", up_run, false},
     {"run", "run -m SIZE [options] [--] COMMAND [ARGUMENT …]", "one command inside a lease; waits its turn", run_run,
      false},
+    {"harvest", "harvest -m SIZE [-j MAX] [options] [--] COMMAND {} … [::: INPUT …]",
+     "many tasks, as many at once as memory allows", harvest_command, false},
     {"claim", "claim --pid PID -m SIZE [options]", "take a running program into the books", claim_run, false},
     {"status", "status [--json]", "where the memory is, and why a job waits", status_run, true},
     {"hosts", "hosts [--json]", "the books of every host", hosts_run, true},

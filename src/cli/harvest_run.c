@@ -23,7 +23,8 @@
 #include "cli/harvest_work.h"
 
 #define KILL_AFTER_MS   5000u /* between TERM and KILL */
-#define FILES_PER_JOB   8u    /* pipes, gate and pidfd of a running task and of a spare, spool files */
+#define STATS_EVERY_MS  1000u
+#define FILES_PER_JOB   8u /* pipes, gate and pidfd of a running task and of a spare, spool files */
 #define FILES_BESIDES   64u
 #define FAILED_CODE_MAX 101
 
@@ -347,6 +348,16 @@ static void pipes_drain(harvest_run *run, const watch *watching)
     }
 }
 
+/* While nothing is held the library asks the broker for each figure: now and then is enough. */
+static void stats_refresh(harvest_run *run, uint64_t now_ms)
+{
+    if (!run->pool || run->lost || (run->used_seats == 0 && now_ms < run->stats_ms))
+        return;
+    granary_pool_stats_get(run->pool, &run->stats);
+    harvest_report_note(&run->report, &run->stats, now_ms);
+    run->stats_ms = now_ms + STATS_EVERY_MS;
+}
+
 static void broker_dispatch(harvest_run *run)
 {
     int status;
@@ -358,10 +369,7 @@ static void broker_dispatch(harvest_run *run)
         harvest_fail(run, EXIT_NO_BROKER, "the broker is gone and did not come back in time; running tasks may end");
         harvest_seat_lost(run);
     }
-    if (run->pool && !run->lost) {
-        granary_pool_stats_get(run->pool, &run->stats);
-        harvest_report_note(&run->report, &run->stats, harvest_now_ms());
-    }
+    stats_refresh(run, harvest_now_ms());
 }
 
 static bool is_over(const harvest_run *run)
@@ -373,11 +381,13 @@ static bool is_over(const harvest_run *run)
 static bool turn(harvest_run *run, int signals, int *ret_print_fd, uint64_t *ret_deadline_ms)
 {
     broker_dispatch(run);
-    harvest_seat_answers(run);
+    (void)harvest_seat_answers(run);
     signals_take(run, signals, harvest_now_ms());
     if (!run->pool && !run->lost && run->stop == STOP_NOT)
         pool_open(run);
-    harvest_seat_fill(run);
+    do /* some answers are there at once */
+        harvest_seat_fill(run);
+    while (harvest_seat_answers(run));
     harvest_work_prepare(run);
     *ret_deadline_ms = deadlines_check(run, harvest_now_ms());
     counts_refresh(run);

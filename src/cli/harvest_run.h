@@ -70,7 +70,8 @@ typedef struct {
     granary_client *client;
     granary_pool *pool;
     granary_pool_stats stats;
-    uint32_t want; /* as last told to the pool */
+    uint64_t stats_ms; /* when to look at them again while no seat is used */
+    uint32_t want;     /* as last told to the pool */
     const char *host;
     bool lost; /* the broker is gone */
 

@@ -90,7 +90,8 @@ static void seat_go(harvest_run *run, harvest_seat *seat)
     seat->next = NULL;
     *run->nursery.allocation = granary_pool_allocation(run->pool);
     if (next->state == TASK_GATED && run->stop == STOP_NOT &&
-        harvest_task_go(next, seat->slot.claim, harvest_now_ms(), run->options->timeout_ms) == STATUS_OK) {
+        harvest_task_go(next, granary_slot_claim(run->pool, &seat->slot), harvest_now_ms(), run->options->timeout_ms) ==
+            STATUS_OK) {
         seat->task = next;
         seat->state = SEAT_RUNNING;
         return;
@@ -191,6 +192,8 @@ static void want_tell(harvest_run *run)
     most = most < big ? big : most;
     need += big;
     want = (uint32_t)(need > most ? most : need);
+    if (want < run->options->min)
+        want = run->options->min;
     if (want < 1)
         want = 1;
     if (want == run->want || run->lost)
@@ -279,16 +282,20 @@ static void answer_take(harvest_run *run, const granary_slot_answer *answer)
     assert(false);
 }
 
-void harvest_seat_answers(harvest_run *run)
+bool harvest_seat_answers(harvest_run *run)
 {
     granary_slot_answer answer;
     int status = STATUS_OK;
+    bool any = false;
 
     while (!run->lost && run->pool && run->in_flight > 0 &&
-           (status = granary_slot_take(run->pool, &answer)) == STATUS_OK)
+           (status = granary_slot_take(run->pool, &answer)) == STATUS_OK) {
         answer_take(run, &answer);
+        any = true;
+    }
     if (status < 0 && !run->lost)
         library_failed(run, "the broker's answers cannot be taken", status);
+    return any;
 }
 
 static bool seat_reaped(harvest_run *run, harvest_seat *seat, int pid, int wait_status, uint64_t now_ms)

@@ -12,8 +12,8 @@
 /* Takes every slot that the pool has and a task can use, and tells the pool how many chunks are of use. */
 void harvest_seat_fill(harvest_run *run);
 
-/* Takes the answers that have arrived. */
-void harvest_seat_answers(harvest_run *run);
+/* Takes the answers that have arrived. False: there was none. */
+bool harvest_seat_answers(harvest_run *run);
 
 /* A child was reaped. False: it is none of ours. */
 bool harvest_seat_reaped(harvest_run *run, int pid, int wait_status, uint64_t now_ms);
