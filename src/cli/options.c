@@ -256,6 +256,8 @@ int options_parse(command_call *call, const option *table, size_t n, unsigned fl
     }
     while (i < call->argc)
         call->argv[operands++] = call->argv[i++];
+    if (operands < call->argc)
+        call->argv[operands] = NULL; /* as execvp() wants it */
     call->argc = operands;
     return 0;
 }

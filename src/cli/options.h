@@ -51,8 +51,9 @@ enum {
 };
 
 /*
- * Parses call->argv by `table`. Returns 0 with call->argc and argv reduced to the operands; or a positive exit code
- * plus 1, message printed (help: EXIT_DONE + 1). Use as: `if ((r = options_parse(...)) != 0) return r - 1;`.
+ * Parses call->argv by `table`. Returns 0 with call->argc and argv reduced to the operands (argv[argc] is NULL); or a
+ * positive exit code plus 1, message printed (help: EXIT_DONE + 1). Use as: `if ((r = options_parse(...)) != 0) return
+ * r - 1;`.
  */
 int options_parse(command_call *call, const option *table, size_t n, unsigned flags);
 

@@ -75,6 +75,7 @@ static void leaves_a_command_line_alone(void **state)
     assert_int_equal(parse(&v, &call, WORDS("-f", "--", "-g"), OPTIONS_STOP), 0);
     assert_int_equal(call.argc, 1);
     assert_string_equal(call.argv[0], "-g");
+    assert_null(call.argv[1]);
     assert_int_equal(parse(&v, &call, WORDS("a", "--", "-g"), 0), 0);
     assert_int_equal(call.argc, 2);
     assert_false(v.other);
