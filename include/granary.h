@@ -368,7 +368,7 @@ typedef struct granary_cache granary_cache;
 typedef struct {
     const char *label;
     uint64_t chunk_size;
-    uint32_t min, want;
+    uint32_t min, want;    /* min 0 means 1: the program's own memory is in the claim, too */
     /*
      * Asked to use at most `bytes`. Free memory (and return it to the kernel), then return; called on the client's
      * thread, or inside dispatch for event-loop clients. The chunks go once the agent sees that use is below.
@@ -378,9 +378,14 @@ typedef struct {
     void *userdata;
 } granary_cache_options;
 
-/* Claims the calling process for a new growable allocation. */
+/*
+ * Claims the calling process, with all of its memory, for a new growable allocation; waits for `min` chunks. One for a
+ * process. Errors as granary_allocate(), and E_AGENT, E_DENIED from the claim.
+ */
 GRANARY_API int granary_cache_open(granary_client *client, const granary_cache_options *options, granary_cache **ret);
 GRANARY_API uint64_t granary_cache_bytes(const granary_cache *cache); /* may be used now */
+
+/* No more callbacks. The chunks go when this process ends: its memory is still charged. Not from a callback. NULL is fine. */
 GRANARY_API void granary_cache_close(granary_cache *cache);
 
 #ifdef __cplusplus
