@@ -16,8 +16,10 @@
 #include "granary.pb-c.h"
 #include "proto/channel.h"
 
-#define LINES  512
-#define CLAIMS 64
+#define LINES   512
+#define CLAIMS  64
+static char as_said[] = "as the test said", here[] = "here", no_memory[] = "no memory is free", fake_name[] = "fake";
+
 #define TYPE(x) GRANARY__MESSAGE_TYPE__TYPE_##x
 
 struct fake_broker {
@@ -110,7 +112,7 @@ static void answer_send(fake_broker *f, const frame *in, answer *a)
     }
     if (f->fail_type == in->header.type && f->fail_status != 0) {
         a->reply.status = f->fail_status;
-        a->reply.text = (char[]){"as the test said"};
+        a->reply.text = as_said;
         f->fail_status = 0;
     }
     send_message(f, TYPE(REPLY), in->header.number, &a->reply);
@@ -135,10 +137,10 @@ static void on_hello(fake_broker *f, const frame *in)
     w.token.data = token;
     w.token.len = sizeof token;
     w.reattached = m->session == 7 && !f->forget;
-    w.local_host = (char[]){"here"};
-    w.broker = (char[]){"fake"};
+    w.local_host = here;
+    w.broker = fake_name;
     h.id = FAKE_HOST;
-    h.name = (char[]){"here"};
+    h.name = here;
     w.hosts = hosts;
     w.n_hosts = 1;
     if (w.reattached && f->allocation) {
@@ -193,7 +195,7 @@ static void on_allocate(fake_broker *f, const frame *in)
             f->held = 0;
             a.reply.status = STATUS_WAITING;
             a.reply.place = 1;
-            a.reply.reason = (char[]){"no memory is free"};
+            a.reply.reason = no_memory;
         }
     }
     answer_send(f, in, &a);
@@ -320,7 +322,8 @@ static void on_offer(fake_broker *f, const frame *in)
     assert(m);
     for (size_t i = 0; i < m->n_items; i++)
         idle += m->items[i]->known && m->items[i]->free_in_ms == 0;
-    snprintf(text, sizeof text, "OFFER recall %llu items %zu idle %zu", (unsigned long long)m->recall, m->n_items, idle);
+    snprintf(text, sizeof text, "OFFER recall %llu items %zu idle %zu", (unsigned long long)m->recall, m->n_items,
+             idle);
     line(f, text);
     answer_send(f, in, &a);
     granary__offer__free_unpacked(m, NULL);
@@ -346,7 +349,7 @@ static void on_query(fake_broker *f, const frame *in)
     Granary__QueryReply reply = GRANARY__QUERY_REPLY__INIT;
     Granary__HostInfo h = GRANARY__HOST_INFO__INIT, *hosts[] = {&h};
     h.id = FAKE_HOST;
-    h.name = (char[]){"here"};
+    h.name = here;
     reply.hosts = hosts;
     reply.n_hosts = 1;
     line(f, "QUERY");
@@ -600,7 +603,7 @@ void fake_end(fake_broker *f, int status)
         state_fill(f, &s, &e, p);
         m.allocation = &s;
         m.status = status;
-        m.text = (char[]){"as the test said"};
+        m.text = as_said;
         send_message(f, TYPE(ENDED), 0, &m);
     });
 }

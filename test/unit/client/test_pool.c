@@ -29,7 +29,8 @@ static void world_open(world *w, uint32_t capacity, uint32_t min, uint32_t want,
     assert_true(w->self >= 0);
     granary_client_options o = {.socket = fake_socket(w->fake), .program = "test", .event_loop = event_loop};
     assert_int_equal(granary_client_open(&w->client, &o), 0);
-    w->pool = granary_pool_open(w->client, &(granary_pool_options){.label = "p", .chunk_size = 4096, .min = min, .want = want});
+    w->pool = granary_pool_open(w->client,
+                                &(granary_pool_options){.label = "p", .chunk_size = 4096, .min = min, .want = want});
     assert_non_null(w->pool);
     assert_true(fake_await(w->fake, "ALLOCATE p 4096"));
 }
@@ -229,7 +230,8 @@ static void a_forgotten_session_is_over(void **state)
     a = take_entered(&w);
     fake_forget(w.fake);
     assert_int_equal(granary_slot_acquire(w.pool, &b, 5000), GRANARY_E_LOST);
-    assert_string_equal(granary_client_error(w.client), "the broker no longer knows this session: its allocations are over");
+    assert_string_equal(granary_client_error(w.client),
+                        "the broker no longer knows this session: its allocations are over");
     assert_int_equal(granary_slot_release(w.pool, &a, NULL), GRANARY_E_LOST);
     world_close(&w);
 }
