@@ -1,0 +1,417 @@
+/*
+ * allocation.c - the life of an allocation; giving back is release.c.
+ */
+#include "core/allocation.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/choose.h"
+#include "core/claim.h"
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/place.h"
+#include "core/queue.h"
+#include "core/recall.h"
+#include "core/request.h"
+#include "core/session.h"
+#include "core/user.h"
+
+allocation *allocation_find(const core *c, allocation_id id)
+{
+    return id.v ? table_get(&c->allocation_ids, id.v) : NULL;
+}
+
+static bool allocation_less(const allocation *a, const allocation *b)
+{
+    return a->id.v < b->id.v;
+}
+
+allocation *allocation_create(core *c, allocation_id id, session *owner, user *u, const allocation_terms *terms)
+{
+    allocation *a = pool_take(&c->allocations);
+    if (!a)
+        return NULL;
+    a->id = id;
+    a->owner = owner;
+    a->user = u;
+    a->terms = *terms;
+    a->want = terms->want;
+    a->wait_until = MS_NEVER;
+    a->target = HOST_NONE;
+    heap_node_init(&a->due, DUE_WAIT);
+    heap_node_init(&a->look, DUE_LOOK);
+    mark_init(&a->mark);
+    list_node *nodes[] = {&a->owner_node, &a->queue_node, &a->hungry_node, &a->recallable_node, &a->sweep_node,
+                          &a->push_node,  &a->holdings,   &a->claims,      &a->recalls,         &a->recalls_for};
+    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
+        list_init(nodes[i]);
+    list_insert_sorted(&c->allocation_list, a, allocation, node, allocation_less);
+    if (owner) {
+        a->owner_id = owner->id;
+        list_append(&owner->allocations, &a->owner_node);
+    }
+    table_put(&c->allocation_ids, id.v, a);
+    return a;
+}
+
+void allocation_set_state(core *c, allocation *a, allocation_state state)
+{
+    assert((a->state == 0 && state != 0) || (a->state == ALLOCATION_WAITING && state == ALLOCATION_LIVE) ||
+           (a->state == ALLOCATION_LIVE && state == ALLOCATION_ENDING));
+    if (a->state == ALLOCATION_WAITING)
+        queue_remove(c, a);
+    a->state = state;
+    a->wait_until = MS_NEVER;
+    if (state == ALLOCATION_WAITING) {
+        bool over = __builtin_add_overflow(c->now, a->terms.wait_ms, &a->wait_until);
+        if (over || a->terms.wait_ms == MS_NEVER)
+            a->wait_until = MS_NEVER;
+        queue_insert(c, a);
+    }
+    heap_set(&c->deadlines, &a->due, a->wait_until);
+    mark_allocation(c, a);
+    allocation_relist(c, a);
+}
+
+void allocation_touch(core *c, allocation *a)
+{
+    mark_allocation(c, a);
+    if (a->touched)
+        return;
+    a->touched = true;
+    c->n_touched++;
+    a->version++;
+    list_append(&c->pushes, &a->push_node);
+}
+
+static void relist(list_node *node, list_node *list, bool in)
+{
+    if (in == !list_empty(node))
+        return;
+    if (in)
+        list_append(list, node);
+    else
+        list_remove(node);
+}
+
+void allocation_relist(core *c, allocation *a)
+{
+    bool live = a->state == ALLOCATION_LIVE && a->owner != NULL;
+    bool hungry = live && allocation_is(a, TERM_GROWABLE) && a->held < a->want;
+    if (hungry != !list_empty(&a->hungry_node)) {
+        c->n_hungry = hungry ? c->n_hungry + 1 : c->n_hungry - 1;
+        c->freed |= hungry;
+        relist(&a->hungry_node, &a->user->hungry, hungry);
+    }
+    bool gives = live && allocation_is(a, TERM_RECALLABLE) && a->held > a->terms.min;
+    if (gives && list_empty(&a->recallable_node))
+        c->supply_sequence++;
+    relist(&a->recallable_node, &c->recallable, gives);
+}
+
+void allocation_flush(core *c)
+{
+    while (!list_empty(&c->pushes)) {
+        allocation *a = container_of(c->pushes.next, allocation, push_node);
+        list_remove(&a->push_node);
+        a->touched = false;
+        c->n_touched--;
+        if (!a->is_new)
+            emit_push(c, PUSH_CHANGED, a);
+        a->is_new = false;
+    }
+}
+
+void allocation_end(core *c, allocation *a, int status)
+{
+    if (a->state == ALLOCATION_WAITING)
+        queue_remove(c, a);
+    holding_unreserve_all(c, a);
+    recall_drop_all(c, a);
+    assert(a->held == 0 && a->returning == 0 && a->n_claims == 0 && list_empty(&a->holdings));
+    effect_push *p = emit_push(c, PUSH_ENDED, a);
+    if (p)
+        p->status = status;
+    effect_note *n = emit_note_of(c, status == STATUS_TIMEOUT ? NOTE_TIMED_OUT : NOTE_ENDED, a, NULL, 0);
+    n->status = status;
+    if (!list_empty(&a->hungry_node))
+        c->n_hungry--;
+    if (a->touched)
+        c->n_touched--;
+    list_node *nodes[] = {&a->owner_node, &a->hungry_node, &a->recallable_node,
+                          &a->sweep_node, &a->push_node,   &a->node};
+    for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
+        list_remove(nodes[i]);
+    heap_set(&c->deadlines, &a->due, MS_NEVER);
+    heap_set(&c->deadlines, &a->look, MS_NEVER);
+    if (mark_drop(c, &a->mark))
+        emit_record(c, RECORD_ALLOCATION_END)->allocation_end = a->id;
+    else
+        c->counters_dirty = true;
+    table_remove(&c->allocation_ids, a->id.v);
+    pool_give(&c->allocations, a);
+    c->changed = true;
+}
+
+void allocation_settle(core *c, allocation *a)
+{
+    if (a->state == ALLOCATION_LIVE && a->held == 0 && (!allocation_is(a, TERM_GROWABLE) || a->want == 0)) {
+        recall_withdraw_all(c, a);
+        holding_unreserve_all(c, a);
+        allocation_set_state(c, a, ALLOCATION_ENDING);
+        allocation_touch(c, a);
+    }
+    if (a->state == ALLOCATION_ENDING && a->held == 0 && a->returning == 0 && a->n_claims == 0)
+        allocation_end(c, a, STATUS_ENDED);
+}
+
+void allocation_orphan(core *c, allocation *a)
+{
+    list_remove(&a->owner_node);
+    a->owner = NULL;
+    allocation_relist(c, a);
+    if (list_empty(&a->sweep_node))
+        list_append(&c->sweep, &a->sweep_node);
+}
+
+/* One orphan; false when there was not room for all of it. */
+static bool sweep_one(core *c, allocation *a)
+{
+    if (a->state == ALLOCATION_WAITING) {
+        allocation_end(c, a, STATUS_LOST);
+        return true;
+    }
+    recall_withdraw_all(c, a);
+    list_each_safe(k, &a->claims, claim, allocation_node)
+    {
+        if (k->state != CLAIM_OPENING && k->state != CLAIM_OPEN)
+            continue;
+        if (emit_room(c) < ROOM_FOR_DECISION)
+            return false;
+        claim_order_end(c, k, false);
+    }
+    list_each_safe(x, &a->holdings, holding, node)
+    {
+        if (x->held == 0)
+            continue;
+        if (emit_room(c) < ROOM_FOR_DECISION)
+            return false;
+        holding_release(c, x, x->held, (allocation_id){0});
+    }
+    holding_unreserve_all(c, a);
+    a->want = 0;
+    list_remove(&a->sweep_node);
+    allocation_relist(c, a);
+    allocation_settle(c, a);
+    return true;
+}
+
+void allocation_sweep(core *c)
+{
+    while (!list_empty(&c->sweep)) {
+        if (emit_room(c) < ROOM_FOR_DECISION || !sweep_one(c, container_of(c->sweep.next, allocation, sweep_node))) {
+            c->more = true;
+            return;
+        }
+    }
+}
+
+void allocation_give(core *c, allocation *a, holding *x, chunks_t n, recall *r, bool own)
+{
+    allocation_id beneficiary = recall_answer(c, a, x->host, n, r);
+    if (beneficiary.v)
+        a->no_growth_for = beneficiary;
+    emit_note_of(c, NOTE_GIVEN, a, x->host, n)->beneficiary = beneficiary;
+    recall_clamp_host(c, x, x->held - n);
+    holding_release(c, x, n, beneficiary);
+    if (own)
+        a->want = a->want > n ? a->want - n : 0;
+    allocation_touch(c, a);
+}
+
+bool allocation_owned(const allocation *a, const session *s)
+{
+    return a->owner == s;
+}
+
+bool allocation_allowed(const allocation *a, const session *s)
+{
+    return a->owner == s || a->user == s->user || s->operator_;
+}
+
+/* ---- requests ---- */
+
+static bool text_ends(const char *text, size_t size)
+{
+    return memchr(text, 0, size) != NULL;
+}
+
+static int terms_check(const session *s, const allocation_terms *t)
+{
+    bytes_t all;
+    if (t->chunk_size == 0 || t->want == 0 || t->min > t->want || (t->flags & ~(uint32_t)TERM_ALL) ||
+        (t->min == 0 && !(t->flags & TERM_GROWABLE)) || t->notice_ms == 0 || t->notice_ms == MS_NEVER)
+        return STATUS_INVALID;
+    if (__builtin_mul_overflow(t->chunk_size, (bytes_t)t->want, &all) || all > INT64_MAX)
+        return STATUS_INVALID;
+    if (!text_ends(t->label, LABEL_MAX) || !text_ends(t->filter, FILTER_MAX) || !place_filter_valid(t->filter))
+        return STATUS_INVALID;
+    if (t->priority > 0 && !s->operator_)
+        return STATUS_DENIED;
+    return STATUS_OK;
+}
+
+/* Refusals that do not depend on what is free now. */
+static int terms_never(core *c, const session *s, const allocation_terms *t, bytes_t *ret_most)
+{
+    chunks_t need = t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want;
+    if (s->user->quota && t->chunk_size * (need ? need : 1) > s->user->quota) {
+        *ret_most = s->user->quota;
+        return STATUS_QUOTA;
+    }
+    if (c->n_hosts == 0)
+        return STATUS_OK;
+    uint64_t most = place_most(c, t, need ? need : 1);
+    if (most >= (need ? need : 1))
+        return STATUS_OK;
+    *ret_most = most * t->chunk_size;
+    if (most == 0)
+        *ret_most = place_largest(c, t);
+    return STATUS_NEVER;
+}
+
+static void grant_new(core *c, allocation *a)
+{
+    for (uint32_t i = 0; i < c->n_plan; i++) {
+        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
+        assert(x);
+        holding_grant(c, x, c->plan[i].chunks);
+    }
+}
+
+static void refuse(core *c, session *s, const core_event *e, int status, bytes_t most)
+{
+    effect_reply *r;
+    if (e->allocate.dry_run)
+        r = emit_reply(c, s, e->request.number, status);
+    else
+        r = request_reply(c, s, e->request.number, (outcome){.status = status});
+    r->most = most;
+    emit_note(c, NOTE_REFUSED)->status = status;
+}
+
+static void plan_reply(core *c, session *s, const core_event *e, bool fits)
+{
+    const allocation_terms *t = &e->allocate.terms;
+    effect_reply *r = emit_reply(c, s, e->request.number, fits ? STATUS_OK : STATUS_WAITING);
+    r->expected_ms = fits ? 0 : choose_expected(c, t);
+    r->extents = c->lent;
+    r->n_extents = fits ? c->n_plan : 0;
+    memcpy(c->lent, c->plan, r->n_extents * sizeof(extent));
+    for (uint32_t i = 0; i < r->n_extents; i++)
+        r->chunks += c->lent[i].chunks;
+}
+
+void allocation_on_allocate(core *c, session *s, const core_event *e)
+{
+    const allocation_terms *t = &e->allocate.terms;
+    bytes_t most = 0;
+    int status = terms_check(s, t);
+    if (status)
+        return refuse(c, s, e, status, 0);
+    bool fits = place_find(c, t, s->user);
+    if (!fits) {
+        status = terms_never(c, s, t, &most);
+        if (!status && (t->flags & TERM_NO_WAIT) && !e->allocate.dry_run)
+            status = STATUS_NOT_NOW;
+        if (status)
+            return refuse(c, s, e, status, most);
+    } else if (c->n_plan == 0 && (status = terms_never(c, s, t, &most)) != STATUS_OK) {
+        return refuse(c, s, e, status, most); /* nothing now, and it could never grow */
+    }
+    if (e->allocate.dry_run)
+        return plan_reply(c, s, e, fits);
+    if (pool_left(&c->allocations) == 0 || (fits && pool_left(&c->holdings) < c->n_plan)) {
+        emit_note(c, NOTE_LIMIT_REACHED);
+        return refuse(c, s, e, STATUS_LIMIT, 0);
+    }
+    allocation *a = allocation_create(c, (allocation_id){++c->counters.allocation}, s, s->user, t);
+    a->since = c->now;
+    a->version = 1;
+    c->n_touched++;
+    a->touched = a->is_new = true; /* its reply tells the set: no push in this step */
+    list_append(&c->pushes, &a->push_node);
+    mark_terms(c, a);
+    if (fits)
+        grant_new(c, a);
+    allocation_set_state(c, a, fits ? ALLOCATION_LIVE : ALLOCATION_WAITING);
+    request_reply(c, s, e->request.number,
+                  (outcome){.status = fits ? STATUS_OK : STATUS_WAITING, .allocation = a->id, .chunks = a->held});
+    emit_note_of(c, fits ? NOTE_GRANTED : NOTE_QUEUED, a, NULL, a->held);
+}
+
+void allocation_on_cancel(core *c, session *s, const core_event *e)
+{
+    allocation *a = allocation_find(c, e->cancel.id);
+    outcome o = {.allocation = e->cancel.id};
+    if (!a)
+        o.status = STATUS_NOT_FOUND;
+    else if (!allocation_owned(a, s))
+        o.status = STATUS_DENIED;
+    else if (a->state != ALLOCATION_WAITING)
+        o.status = STATUS_STATE;
+    request_reply(c, s, e->request.number, o);
+    if (o.status == STATUS_OK)
+        allocation_end(c, a, STATUS_ENDED);
+}
+
+void allocation_on_want(core *c, session *s, const core_event *e)
+{
+    allocation *a = allocation_find(c, e->want.id);
+    outcome o = {.allocation = e->want.id};
+    bytes_t all;
+    if (!a)
+        o.status = STATUS_NOT_FOUND;
+    else if (!allocation_owned(a, s))
+        o.status = STATUS_DENIED;
+    else if (a->state != ALLOCATION_LIVE || !allocation_is(a, TERM_GROWABLE))
+        o.status = STATUS_STATE;
+    else if (__builtin_mul_overflow(a->terms.chunk_size, (bytes_t)e->want.want, &all) || all > INT64_MAX)
+        o.status = STATUS_INVALID;
+    if (o.status == STATUS_OK) {
+        a->want = e->want.want;
+        allocation_touch(c, a);
+        allocation_relist(c, a);
+        o.chunks = a->held;
+    }
+    request_reply(c, s, e->request.number, o);
+    if (o.status == STATUS_OK)
+        allocation_settle(c, a);
+}
+
+void allocation_on_transfer(core *c, session *s, const core_event *e)
+{
+    allocation *a = allocation_find(c, e->transfer.id);
+    session *to = session_find(c, e->transfer.to);
+    outcome o = {.allocation = e->transfer.id};
+    if (!a || !to)
+        o.status = STATUS_NOT_FOUND;
+    else if (!allocation_owned(a, s) || to->user != a->user)
+        o.status = STATUS_DENIED;
+    if (o.status == STATUS_OK) {
+        list_remove(&a->owner_node);
+        a->owner = to;
+        a->owner_id = to->id;
+        list_append(&to->allocations, &a->owner_node);
+        mark_terms(c, a);
+        allocation_touch(c, a);
+    }
+    request_reply(c, s, e->request.number, o);
+}
+
+void allocation_due(core *c, allocation *a)
+{
+    assert(a->state == ALLOCATION_WAITING);
+    allocation_end(c, a, STATUS_TIMEOUT);
+}

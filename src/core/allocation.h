@@ -1,0 +1,59 @@
+/*
+ * allocation.h - requests and what they were granted.
+ *
+ *   state    on                                                     becomes
+ *   (none)   ALLOCATE: placed at once                               LIVE
+ *   (none)   ALLOCATE: does not fit now                             WAITING, wait armed
+ *   WAITING  placed                                                 LIVE
+ *   WAITING  cancelled, timed out, owner gone                       gone
+ *   LIVE     last chunk released, owner gone                        ENDING
+ *   ENDING   no chunk is returning and no claim is left             gone
+ */
+#ifndef GRANARY_CORE_ALLOCATION_H
+#define GRANARY_CORE_ALLOCATION_H
+
+#include "core/books.h"
+
+allocation *allocation_find(const core *c, allocation_id id);
+
+/* NULL: the table is full. In no state yet. */
+allocation *allocation_create(core *c, allocation_id id, session *owner, user *u, const allocation_terms *terms);
+
+/* The only place where states change. */
+void allocation_set_state(core *c, allocation *a, allocation_state state);
+
+/* Something that its owner sees changed: next version, one push at the end of the step. */
+void allocation_touch(core *c, allocation *a);
+/* Puts it into, or out of, the lists of those that may grow and those that may give. */
+void allocation_relist(core *c, allocation *a);
+/* Sends what allocation_touch() gathered. */
+void allocation_flush(core *c);
+
+/* Gone for good; nothing is held. `status` goes to the owner. */
+void allocation_end(core *c, allocation *a, int status);
+/* ENDING if nothing is held, gone if nothing is left at all. May free it. */
+void allocation_settle(core *c, allocation *a);
+/* Its owner is gone. */
+void allocation_orphan(core *c, allocation *a);
+/* The work of an orphan, as far as there is room. */
+void allocation_sweep(core *c);
+
+/* Releases chunks: recalls are answered, then the bytes go. Own wishes lower `want`. Does not settle. */
+void allocation_give(core *c, allocation *a, holding *x, chunks_t n, recall *r, bool own);
+
+/* Whether `s` may ask about it as its owner / as somebody of the same user. */
+bool allocation_owned(const allocation *a, const session *s);
+bool allocation_allowed(const allocation *a, const session *s);
+
+void allocation_on_allocate(core *c, session *s, const core_event *e);
+void allocation_on_cancel(core *c, session *s, const core_event *e);
+void allocation_on_want(core *c, session *s, const core_event *e);
+void allocation_on_transfer(core *c, session *s, const core_event *e);
+void allocation_due(core *c, allocation *a);
+
+/* release.c */
+void release_on_release(core *c, session *s, const core_event *e);
+void release_on_release_n(core *c, session *s, const core_event *e);
+void release_on_foreign(core *c, session *s, const core_event *e);
+
+#endif

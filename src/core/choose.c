@@ -1,0 +1,381 @@
+/*
+ * choose.c - the question before a recall, and the choice after it.
+ *
+ * A choice for one latest time T takes from each host only chunks that are free by T, fewest bytes first; the smallest
+ * T that works is found by bisection.
+ */
+#include "core/choose.h"
+
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/ledger.h"
+#include "core/place.h"
+#include "core/recall.h"
+
+/* A task's end further away than this is as good as unknown (2^36 ms are two years). */
+#define HORIZON_BITS 36
+
+typedef struct {
+    const allocation_terms *terms;
+    allocation *waiter; /* NULL for a plan */
+    chunks_t need;
+} demand;
+
+static chunks_t need_of(const allocation_terms *t)
+{
+    chunks_t n = t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want;
+    return n ? n : 1;
+}
+
+/* ---- the hosts that a choice looks at ---- */
+
+static void gather(core *c, const demand *d)
+{
+    choice *ch = &c->choice;
+    ch->n_hosts = 0;
+    list_each(a, &c->recallable, allocation, recallable_node)
+    {
+        if (recall_possible(a) == 0)
+            continue;
+        list_each(x, &a->holdings, holding, node)
+        {
+            host *h = x->host;
+            if (h->choice_seen || x->held == 0 || !ledger_placeable(h) || !place_accepts(d->terms->filter, h))
+                continue;
+            if (ch->n_hosts == CHOICE_HOSTS)
+                goto full;
+            h->choice_seen = true;
+            ch->hosts[ch->n_hosts++] = h;
+        }
+    }
+full:
+    /* By id, so that ties end there. */
+    for (uint32_t i = 1; i < ch->n_hosts; i++)
+        for (uint32_t j = i; j > 0 && ch->hosts[j]->id.v < ch->hosts[j - 1]->id.v; j--) {
+            host *t = ch->hosts[j];
+            ch->hosts[j] = ch->hosts[j - 1];
+            ch->hosts[j - 1] = t;
+        }
+}
+
+static void scatter(core *c)
+{
+    for (uint32_t i = 0; i < c->choice.n_hosts; i++)
+        c->choice.hosts[i]->choice_seen = false;
+}
+
+/* ---- picks ---- */
+
+static void unpick_to(core *c, uint32_t mark)
+{
+    choice *ch = &c->choice;
+    while (ch->n_picks > mark) {
+        holding *x = ch->picks[--ch->n_picks];
+        x->take--;
+        x->allocation->take--;
+    }
+}
+
+/* Chunks of this holding that could be here by `by`, not counting what is picked already. */
+static chunks_t available(const holding *x, ms_t by)
+{
+    chunks_t possible = recall_possible(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0, n = 0;
+    possible = possible > x->allocation->take ? possible - x->allocation->take : 0;
+    if (by == MS_NEVER)
+        n = here;
+    else if (x->offered)
+        for (const estimate *e = x->estimates; e && e->at <= by; e = e->next)
+            n++;
+    else
+        n = holding_idle(x);
+    n = n < here ? n : here;
+    n = n > x->take ? n - x->take : 0;
+    return n < possible ? n : possible;
+}
+
+/*
+ * Of two holdings, which one gives a chunk for `missing` bytes: one that is enough rather than not, of
+ * those the smallest, else the largest; then the allocation with most above its min; then the lowest id.
+ */
+static bool better(const holding *x, const holding *y, bytes_t missing)
+{
+    bytes_t sx = x->allocation->terms.chunk_size, sy = y->allocation->terms.chunk_size;
+    if ((sx <= missing) != (sy <= missing))
+        return sx <= missing;
+    if (sx != sy)
+        return sx <= missing ? sx > sy : sx < sy;
+    chunks_t px = recall_possible(x->allocation) - x->allocation->take;
+    chunks_t py = recall_possible(y->allocation) - y->allocation->take;
+    return px != py ? px > py : x->allocation->id.v < y->allocation->id.v;
+}
+
+/* Picks chunks on `h` for `missing` bytes. Returns the bytes picked, or 0 (nothing picked) when there are too few. */
+static bytes_t pick_on(core *c, const demand *d, host *h, bytes_t missing, ms_t by)
+{
+    choice *ch = &c->choice;
+    uint32_t mark = ch->n_picks;
+    bytes_t picked = 0;
+    while (picked < missing) {
+        holding *best = NULL;
+        list_each(x, &h->holdings, holding, host_node) if (x->allocation != d->waiter && available(x, by) &&
+                                                           (!best || better(x, best, missing - picked))) best = x;
+        if (!best || ch->n_picks == CHOICE_PICKS) {
+            unpick_to(c, mark);
+            return 0;
+        }
+        ch->picks[ch->n_picks++] = best;
+        best->take++;
+        best->allocation->take++;
+        picked += best->allocation->terms.chunk_size;
+    }
+    /* What a later, larger chunk made needless is left alone. */
+    for (uint32_t i = mark; i < ch->n_picks;) {
+        bytes_t size = ch->picks[i]->allocation->terms.chunk_size;
+        if (picked - size < missing) {
+            i++;
+            continue;
+        }
+        picked -= size;
+        ch->picks[i]->take--;
+        ch->picks[i]->allocation->take--;
+        ch->picks[i] = ch->picks[--ch->n_picks];
+    }
+    return picked;
+}
+
+/* Bytes for the demand on `h` without any recall: free, held for it, and returning for nobody else. */
+static bytes_t at_hand(const demand *d, const host *h)
+{
+    bytes_t bytes = h->free;
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        if (d->waiter && x->allocation == d->waiter)
+            bytes += x->reserved;
+        if (x->returning && (x->freed_for.v == 0 || (d->waiter && x->freed_for.v == d->waiter->id.v)))
+            bytes += chunk_bytes(x->allocation, x->returning);
+    }
+    return bytes;
+}
+
+/* All on one host: picks the cheapest. */
+static bool try_one(core *c, const demand *d, ms_t by)
+{
+    choice *ch = &c->choice;
+    host *best = NULL;
+    bytes_t best_cost = 0, whole = d->terms->chunk_size * d->need;
+    for (uint32_t i = 0; i < ch->n_hosts; i++) {
+        host *h = ch->hosts[i];
+        bytes_t have = at_hand(d, h);
+        if (have >= whole)
+            return true; /* it comes by itself */
+        bytes_t cost = pick_on(c, d, h, whole - have, by);
+        unpick_to(c, 0);
+        if (cost && (!best || cost < best_cost)) {
+            best = h;
+            best_cost = cost;
+        }
+    }
+    return best && pick_on(c, d, best, whole - at_hand(d, best), by) > 0;
+}
+
+/* Chunks that come without any recall, on all hosts. */
+static chunks_t unasked(core *c, const demand *d)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < c->choice.n_hosts; i++)
+        n += at_hand(d, c->choice.hosts[i]) / d->terms->chunk_size;
+    if (place_chunks(c, d->terms, 0, d->need, NULL))
+        for (uint32_t i = 0; i < c->n_plan; i++)
+            if (!c->hosts[c->plan[i].host.v].choice_seen)
+                n += c->plan[i].chunks;
+    return n < d->need ? (chunks_t)n : d->need;
+}
+
+/* Chunk by chunk, each where it costs fewest bytes more. */
+static bool try_spread(core *c, const demand *d, ms_t by)
+{
+    choice *ch = &c->choice;
+    bytes_t size = d->terms->chunk_size;
+    for (uint32_t i = 0; i < ch->n_hosts; i++)
+        ch->hosts[i]->choice_left = at_hand(d, ch->hosts[i]) % size;
+    for (chunks_t n = unasked(c, d); n < d->need; n++) {
+        host *best = NULL;
+        bytes_t best_cost = 0;
+        for (uint32_t i = 0; i < ch->n_hosts; i++) {
+            host *h = ch->hosts[i];
+            uint32_t mark = ch->n_picks;
+            bytes_t cost = pick_on(c, d, h, size - h->choice_left, by);
+            unpick_to(c, mark);
+            if (cost && (!best || cost < best_cost)) {
+                best = h;
+                best_cost = cost;
+            }
+        }
+        if (!best)
+            return false;
+        pick_on(c, d, best, size - best->choice_left, by);
+        best->choice_left = (best->choice_left + best_cost) % size;
+    }
+    return true;
+}
+
+static bool try_by(core *c, const demand *d, ms_t by)
+{
+    unpick_to(c, 0);
+    if (d->terms->flags & (TERM_ONE_HOST | TERM_CONTIGUOUS)) {
+        if (try_one(c, d, by))
+            return true;
+        unpick_to(c, 0);
+    }
+    return !(d->terms->flags & TERM_ONE_HOST) && try_spread(c, d, by);
+}
+
+/* The smallest time that works, with its picks made; false when nothing does. */
+static bool solve(core *c, const demand *d, ms_t *ret_by)
+{
+    gather(c, d);
+    bool works = c->choice.n_hosts > 0 && try_by(c, d, MS_NEVER);
+    if (works) {
+        ms_t low = c->now, high = c->now + (1ull << HORIZON_BITS);
+        if (try_by(c, d, low)) {
+            high = low;
+        } else if (!try_by(c, d, high)) {
+            high = MS_NEVER;
+        } else {
+            while (low + 1 < high) {
+                ms_t middle = low + (high - low) / 2;
+                if (try_by(c, d, middle))
+                    high = middle;
+                else
+                    low = middle;
+            }
+        }
+        works = try_by(c, d, high);
+        *ret_by = high;
+    }
+    if (!works)
+        unpick_to(c, 0);
+    scatter(c);
+    return works;
+}
+
+/* ---- the question ---- */
+
+static bool under_way(const allocation *a)
+{
+    list_each(r, &a->recalls_for, recall, for_node) if (!r->r.overdue) return true;
+    return false;
+}
+
+static void ask(core *c, effect_push *p, allocation *donor, const allocation *waiter)
+{
+    p->count = recall_possible(donor);
+    donor->asked_for = waiter->id;
+    list_each(x, &donor->holdings, holding, node) holding_forget_offer(c, x); /* what was offered earlier is old */
+}
+
+static uint32_t ask_all(core *c, allocation *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->choice.n_picks; i++) {
+        allocation *donor = c->choice.picks[i]->allocation;
+        if (donor->asked_for.v == a->id.v)
+            continue;
+        effect_push *p = emit_push(c, PUSH_ASK, donor);
+        if (!p)
+            continue; /* nobody listens */
+        ask(c, p, donor, a);
+        n++;
+    }
+    /* The others too, as far as there is room: their tasks may end sooner. */
+    list_each(donor, &c->recallable, allocation, recallable_node)
+    {
+        if (n >= CHOICE_HOSTS)
+            break;
+        if (donor->asked_for.v == a->id.v || recall_possible(donor) == 0)
+            continue;
+        effect_push *p = emit_push(c, PUSH_ASK, donor);
+        if (!p)
+            continue;
+        ask(c, p, donor, a);
+        n++;
+    }
+    return n;
+}
+
+void choose_start(core *c, allocation *a)
+{
+    if (a->ask != ASK_NONE || list_empty(&c->recallable) || a->hopeless == c->supply_sequence || under_way(a))
+        return;
+    demand d = {&a->terms, a, need_of(&a->terms)};
+    ms_t by;
+    if (!solve(c, &d, &by) || c->choice.n_picks == 0) {
+        unpick_to(c, 0);
+        a->hopeless = c->supply_sequence;
+        return;
+    }
+    a->ask_left = ask_all(c, a);
+    unpick_to(c, 0);
+    a->ask = ASK_OPEN;
+    if (a->ask_left == 0)
+        choose_now(c, a);
+    else
+        heap_set(&c->deadlines, &a->look, c->now + c->timers.ask_ms);
+}
+
+/* ---- the choice ---- */
+
+static void prefer(core *c, recall *r, const holding *x, chunks_t n)
+{
+    effect_push *p = x->offered ? emit_push(c, PUSH_PREFER, r->allocation) : NULL;
+    if (!p)
+        return;
+    p->recall = r->r.id;
+    p->preferred = (extent){x->host->id, n};
+    p->last = true;
+    r->preferred = n;
+    for (const estimate *e = x->estimates; e; e = e->next)
+        r->offered++;
+    emit_note_of(c, NOTE_PREFERRED, r->allocation, x->host, n)->recall = r->r.id;
+}
+
+void choose_now(core *c, allocation *a)
+{
+    demand d = {&a->terms, a, need_of(&a->terms)};
+    ms_t by;
+    a->ask = ASK_NONE;
+    if (a->state != ALLOCATION_WAITING || !solve(c, &d, &by) || c->choice.n_picks == 0) {
+        unpick_to(c, 0);
+        a->hopeless = c->supply_sequence;
+        return;
+    }
+    a->target = c->choice.picks[0]->host->id;
+    choice *ch = &c->choice;
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < ch->n_picks; i++) {
+        holding *x = ch->picks[i];
+        chunks_t n = x->take;
+        x->allocation->take -= n;
+        x->take = 0;
+        if (n == 0 || emit_room(c) < ROOM_FOR_ONE)
+            continue;
+        recall *r = recall_create(c, x->allocation, RECALL_FOR_WAITER, a, x->host, n);
+        if (!r)
+            continue;
+        prefer(c, r, x, n);
+        made++;
+    }
+    ch->n_picks = 0;
+    if (made == 0)
+        a->hopeless = c->supply_sequence;
+}
+
+ms_t choose_expected(core *c, const allocation_terms *t)
+{
+    demand d = {t, NULL, need_of(t)};
+    ms_t by;
+    bool works = solve(c, &d, &by);
+    bool any = c->choice.n_picks > 0;
+    unpick_to(c, 0);
+    return works && any && by != MS_NEVER ? by - c->now : MS_NEVER;
+}

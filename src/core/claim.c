@@ -1,0 +1,338 @@
+/*
+ * claim.c - the life of a claim and what its agent answers; requests about claims are claim_request.c.
+ */
+#include "core/claim.h"
+
+#include <assert.h>
+
+#include "core/allocation.h"
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/recall.h"
+#include "core/request.h"
+#include "core/session.h"
+#include "core/trouble.h"
+
+claim *claim_find(const core *c, generation gen)
+{
+    return gen.v ? table_get(&c->claim_gens, gen.v) : NULL;
+}
+
+static bool claim_less(const claim *a, const claim *b)
+{
+    return a->gen.v < b->gen.v;
+}
+
+claim *claim_create(core *c, generation gen, allocation *a, host *h, chunks_t chunks)
+{
+    if (pool_left(&c->claims) == 0)
+        return NULL;
+    holding *x = holding_get(c, a, h);
+    if (!x)
+        return NULL;
+    claim *k = pool_take(&c->claims);
+    k->gen = gen;
+    k->allocation = a;
+    k->holding = x;
+    k->host = h;
+    k->chunks = chunks;
+    k->closing_until = MS_NEVER;
+    k->since = c->now;
+    heap_node_init(&k->due, DUE_CLAIM);
+    mark_init(&k->mark);
+    for (int i = 0; i < PENDINGS; i++)
+        list_init(&k->pendings[i].node);
+    list_insert_sorted(&c->claim_list, k, claim, node, claim_less);
+    list_insert_sorted(&a->claims, k, claim, allocation_node, claim_less);
+    list_insert_sorted(&h->claims, k, claim, host_node, claim_less);
+    table_put(&c->claim_gens, gen.v, k);
+    x->claims++;
+    a->n_claims++;
+    return k;
+}
+
+void claim_set_state(core *c, claim *k, claim_state state)
+{
+    switch (state) {
+    case CLAIM_OPENING:
+        assert(k->state == 0);
+        break;
+    case CLAIM_OPEN:
+        assert(k->state == CLAIM_OPENING);
+        break;
+    case CLAIM_CLOSING:
+        assert(k->state == CLAIM_OPENING || k->state == CLAIM_OPEN);
+        break;
+    case CLAIM_QUARANTINED:
+        assert(k->state == CLAIM_CLOSING);
+        break;
+    }
+    k->state = state;
+    bool armed = state == CLAIM_CLOSING || state == CLAIM_QUARANTINED;
+    k->closing_until = armed ? c->now + c->timers.quarantine_ms : MS_NEVER;
+    heap_set(&c->deadlines, &k->due, k->closing_until);
+    mark_claim(c, k);
+}
+
+static void fail_pending(core *c, claim *k, int kind, int status)
+{
+    if (pending_used(&k->pendings[kind]))
+        pending_reply(c, &k->pendings[kind],
+                      (outcome){.status = status, .allocation = k->allocation->id, .claim = k->gen});
+}
+
+void claim_order_end(core *c, claim *k, bool kill)
+{
+    bool more = kill && !k->kill;
+    if (k->state == CLAIM_OPENING || k->state == CLAIM_OPEN) {
+        claim_set_state(c, k, CLAIM_CLOSING);
+        more = true;
+        fail_pending(c, k, PENDING_OPEN, STATUS_ENDED);
+        fail_pending(c, k, PENDING_ENTER, STATUS_ENDED);
+        fail_pending(c, k, PENDING_SHRINK, STATUS_ENDED);
+        if (list_empty(&k->allocation->push_node))
+            allocation_touch(c, k->allocation);
+    } else if (more && k->state == CLAIM_CLOSING) {
+        k->closing_until = c->now + c->timers.quarantine_ms;
+        heap_set(&c->deadlines, &k->due, k->closing_until);
+        mark_claim(c, k);
+    }
+    k->kill |= kill;
+    if (more && k->host->connected)
+        emit_order(c, ORDER_END, k)->kill = k->kill;
+}
+
+static void tell_end(core *c, const claim *k, claim_cause cause)
+{
+    const session *owner = k->allocation->owner, *opener = session_find(c, k->opener);
+    for (int i = 0; i < 2; i++) {
+        const session *s = i == 0 ? owner : opener;
+        if (i == 1 && opener == owner)
+            return;
+        effect_push *p = emit_push_to(c, PUSH_CLAIM_ENDED, k->allocation, s);
+        if (!p)
+            continue;
+        p->claim = k->gen;
+        p->cause = cause;
+        p->peak = k->peak;
+        p->host = k->host->id;
+    }
+}
+
+void claim_end(core *c, claim *k, claim_cause cause, bool order)
+{
+    allocation *a = k->allocation;
+    host *h = k->host;
+    holding *x = k->holding;
+    for (int i = 0; i < PENDINGS; i++) {
+        if (!pending_used(&k->pendings[i]))
+            continue;
+        bool done = i == PENDING_CLOSE || i == PENDING_EMPTY;
+        effect_reply *r =
+            pending_reply(c, &k->pendings[i],
+                          (outcome){.status = done ? STATUS_OK : STATUS_ENDED, .allocation = a->id, .claim = k->gen});
+        r->cause = cause;
+        r->peak = k->peak;
+    }
+    if (mark_drop(c, &k->mark))
+        emit_record(c, RECORD_CLAIM_END)->claim_end = k->gen;
+    else
+        c->counters_dirty = true;
+    if (order && h->connected)
+        emit_order(c, ORDER_CLOSE, k);
+    tell_end(c, k, cause);
+    effect_note *n =
+        emit_note_of(c, k->state == CLAIM_QUARANTINED ? NOTE_UNQUARANTINED : NOTE_CLAIM_ENDED, a, h, k->chunks);
+    n->claim = k->gen;
+    n->amount = k->peak;
+    heap_set(&c->deadlines, &k->due, MS_NEVER);
+    table_remove(&c->claim_gens, k->gen.v);
+    if (h->expect_next == k)
+        h->expect_next = k->host_node.next == &h->claims ? NULL : container_of(k->host_node.next, claim, host_node);
+    list_remove(&k->node);
+    list_remove(&k->allocation_node);
+    list_remove(&k->host_node);
+    h->used -= k->used;
+    x->claims--;
+    a->n_claims--;
+    bool quarantined = k->state == CLAIM_QUARANTINED;
+    chunks_t chunks = k->chunks;
+    pool_give(&c->claims, k);
+    if (quarantined)
+        holding_unquarantine(c, x, chunks);
+    else
+        holding_drained(c, x, chunks);
+    if (h->draining)
+        trouble_mark(c, h);
+    allocation_relist(c, a);
+    allocation_settle(c, a);
+}
+
+void claim_host_gone(core *c, claim *k)
+{
+    for (int i = 0; i < PENDINGS; i++)
+        fail_pending(c, k, i, STATUS_SILENT);
+    if (k->state == CLAIM_OPENING)
+        claim_set_state(c, k, CLAIM_CLOSING);
+}
+
+void claim_cover_debt(core *c, holding *x)
+{
+    chunks_t covered = 0;
+    list_each(k, &x->allocation->claims, claim, allocation_node) if (k->holding == x && k->state == CLAIM_CLOSING)
+        covered += k->chunks;
+    for (list_node *n = x->allocation->claims.prev; n != &x->allocation->claims && covered < x->returning;
+         n = n->prev) {
+        claim *k = container_of(n, claim, allocation_node);
+        if (k->holding != x || (k->state != CLAIM_OPEN && k->state != CLAIM_OPENING))
+            continue;
+        if (emit_room(c) < ROOM_FOR_DECISION)
+            break; /* the holding's deadline is armed again: the rest follows then */
+        covered += k->chunks;
+        claim_order_end(c, k, false);
+    }
+    holding_arm(c, x, c->now + c->timers.returning_ms);
+}
+
+static void quarantine(core *c, claim *k)
+{
+    allocation *a = k->allocation;
+    fail_pending(c, k, PENDING_CLOSE, STATUS_AGENT);
+    chunks_t debt = k->chunks < k->holding->returning ? k->chunks : k->holding->returning;
+    recall_clamp_host(c, k->holding, k->holding->held - (k->chunks - debt));
+    holding_quarantine(c, k->holding, k->chunks);
+    claim_set_state(c, k, CLAIM_QUARANTINED);
+    effect_note *n = emit_note_of(c, NOTE_QUARANTINED, a, k->host, k->chunks);
+    n->claim = k->gen;
+    n->amount = k->used;
+    allocation_touch(c, a);
+    recall_clamp(c, a);
+    allocation_relist(c, a);
+    allocation_settle(c, a);
+}
+
+void claim_due(core *c, claim *k)
+{
+    bool known = k->host->connected && k->host->ready;
+    if (k->state == CLAIM_CLOSING && known && (k->kill || k->processes == 0)) {
+        quarantine(c, k);
+    } else {
+        k->closing_until = c->now + c->timers.quarantine_ms;
+        heap_set(&c->deadlines, &k->due, k->closing_until);
+        mark_claim(c, k);
+    }
+    if (k->state == CLAIM_QUARANTINED && known)
+        emit_order(c, ORDER_END, k)->kill = true; /* looked at again */
+}
+
+/* ---- answers of the agent ---- */
+
+/* The claim, if it is on the host that speaks, else NULL. */
+static claim *claim_there(const core *c, generation gen, host_id speaker)
+{
+    claim *k = claim_find(c, gen);
+    return k && k->host->id.v == speaker.v ? k : NULL;
+}
+
+/* The request that this answers, or NULL: the order was not for a request, or of an older connection. */
+static pending *answered(claim *k, int kind, uint64_t tag)
+{
+    pending *p = &k->pendings[kind];
+    return pending_used(p) && p->tag == tag ? p : NULL;
+}
+
+static int agent_status(int status)
+{
+    return status < 0 ? status : STATUS_AGENT;
+}
+
+static void reply_end(core *c, pending *p, const claim *k, const event_claim_answer *e, int status)
+{
+    effect_reply *r = pending_reply(
+        c, p, (outcome){.status = status, .allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks});
+    r->cause = e->cause;
+    r->peak = e->peak;
+}
+
+void claim_on_opened(core *c, const event_claim_answer *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    if (!k || k->state != CLAIM_OPENING)
+        return;
+    pending *p = answered(k, PENDING_OPEN, e->tag);
+    if (e->status != 0) {
+        if (p)
+            pending_reply(c, p, (outcome){.status = agent_status(e->status), .allocation = k->allocation->id});
+        claim_end(c, k, CAUSE_EXIT, false);
+        return;
+    }
+    claim_set_state(c, k, CLAIM_OPEN);
+    if (p)
+        pending_reply(c, p, (outcome){.allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks});
+    emit_note_of(c, NOTE_CLAIMED, k->allocation, k->host, k->chunks)->claim = k->gen;
+}
+
+void claim_on_entered(core *c, const event_claim_answer *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    pending *p = k ? answered(k, PENDING_ENTER, e->tag) : NULL;
+    if (p)
+        reply_end(c, p, k, e, e->status ? agent_status(e->status) : STATUS_OK);
+}
+
+void claim_on_emptied(core *c, const event_claim_answer *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    pending *p = k ? answered(k, PENDING_EMPTY, e->tag) : NULL;
+    if (p)
+        reply_end(c, p, k, e, e->status ? agent_status(e->status) : STATUS_OK);
+}
+
+void claim_on_limited(core *c, const event_claim_answer *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    pending *p = k ? answered(k, PENDING_SHRINK, e->tag) : NULL;
+    if (!p)
+        return;
+    if (e->status != 0 || k->state != CLAIM_OPEN || p->chunks >= k->chunks) {
+        reply_end(c, p, k, e, e->status ? agent_status(e->status) : STATUS_STATE);
+        return;
+    }
+    allocation *a = k->allocation;
+    chunks_t less = k->chunks - p->chunks;
+    k->chunks = p->chunks;
+    mark_claim(c, k);
+    holding_drained(c, k->holding, less);
+    reply_end(c, p, k, e, STATUS_OK);
+    allocation_settle(c, a);
+}
+
+void claim_on_use(core *c, const event_claim_use *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    if (!k)
+        return;
+    k->host->used = k->host->used - k->used + e->used;
+    k->used = e->used;
+    if (e->peak > k->peak)
+        k->peak = e->peak;
+    k->processes = e->processes;
+    c->changed = true;
+}
+
+void claim_on_drained(core *c, const event_claim_use *e)
+{
+    claim *k = claim_there(c, e->gen, e->host);
+    if (!k) {
+        /* It ended in the books already: the agent missed that it may remove the group. */
+        if (e->host.v < c->n_hosts && c->hosts[e->host.v].connected && e->gen.v && e->gen.v <= c->counters.generation &&
+            !claim_find(c, e->gen))
+            emit_order_host(c, ORDER_CLOSE, &c->hosts[e->host.v], e->gen);
+        return;
+    }
+    if (k->state != CLAIM_CLOSING && k->state != CLAIM_QUARANTINED)
+        return; /* a slot between two tasks: an open claim outlives them */
+    if (e->peak > k->peak)
+        k->peak = e->peak;
+    claim_end(c, k, e->cause, true);
+}

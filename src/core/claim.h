@@ -1,0 +1,53 @@
+/*
+ * claim.h - limits groups on hosts, that stand for chunks.
+ *
+ *   state        on                                            becomes
+ *   (none)       CLAIM                                         OPENING; ORDER_OPEN
+ *   OPENING      CLAIM_OPENED, or expected again by its agent  OPEN
+ *   OPENING      the agent refused                             gone
+ *   OPENING,OPEN CLOSE, owner gone, debt overdue, revoke,
+ *                host gone while opening                       CLOSING; ORDER_END
+ *   CLOSING      CLAIM_DRAINED                                 gone; ORDER_CLOSE
+ *   CLOSING      still charged quarantine_ms after a kill, or
+ *                with no process left                          QUARANTINED
+ *   QUARANTINED  CLAIM_DRAINED                                 gone; ORDER_CLOSE
+ *   any          its host came back with another boot id       gone
+ *
+ * A request that the agent must carry out waits in one of the claim's pending places, one of each kind; another of
+ * the same kind meanwhile is STATUS_BUSY.
+ */
+#ifndef GRANARY_CORE_CLAIM_H
+#define GRANARY_CORE_CLAIM_H
+
+#include "core/books.h"
+
+claim *claim_find(const core *c, generation gen);
+/* In no state yet, its holding made. NULL: a table is full. */
+claim *claim_create(core *c, generation gen, allocation *a, host *h, chunks_t chunks);
+/* The only place where states change. */
+void claim_set_state(core *c, claim *k, claim_state state);
+
+/* Nothing enters any more; with kill its processes die. Idempotent. */
+void claim_order_end(core *c, claim *k, bool kill);
+/* Its memory was seen free: the end. `order`: the agent is to remove the group. May end its allocation. */
+void claim_end(core *c, claim *k, claim_cause cause, bool order);
+/* Its host's connection broke. */
+void claim_host_gone(core *c, claim *k);
+/* Ends claims, newest first, until those that end cover the holding's debt. */
+void claim_cover_debt(core *c, holding *x);
+void claim_due(core *c, claim *k);
+
+void claim_on_claim(core *c, session *s, const core_event *e);
+void claim_on_enter(core *c, session *s, const core_event *e);
+void claim_on_empty(core *c, session *s, const core_event *e);
+void claim_on_shrink(core *c, session *s, const core_event *e);
+void claim_on_close(core *c, session *s, const core_event *e);
+
+void claim_on_opened(core *c, const event_claim_answer *e);
+void claim_on_entered(core *c, const event_claim_answer *e);
+void claim_on_emptied(core *c, const event_claim_answer *e);
+void claim_on_limited(core *c, const event_claim_answer *e);
+void claim_on_use(core *c, const event_claim_use *e);
+void claim_on_drained(core *c, const event_claim_use *e);
+
+#endif

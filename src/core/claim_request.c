@@ -1,0 +1,190 @@
+/*
+ * claim_request.c - what clients ask about claims. Each request is answered when the agent has answered.
+ */
+#include "core/claim.h"
+
+#include <string.h>
+
+#include "core/allocation.h"
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/request.h"
+
+static bool reachable(const host *h)
+{
+    return h->connected && h->ready;
+}
+
+/* A claim of an earlier broker life that this request made (I12), or NULL. */
+static claim *claim_repeated(const allocation *a, const session *s, request_no number)
+{
+    list_each(k, &a->claims, claim, allocation_node) if (k->opener.v == s->id.v && k->opened_by.v == number.v) return k;
+    return NULL;
+}
+
+/* The request came again after a restart, with its descriptor. */
+static void claim_again(core *c, session *s, const core_event *e, claim *k)
+{
+    uint64_t handle = e->claim.handle;
+    outcome o = {.allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks};
+    bool closing = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
+    if (closing || !reachable(k->host)) {
+        o.status = closing ? STATUS_ENDED : STATUS_SILENT;
+        request_reply(c, s, e->request.number, o);
+        return;
+    }
+    bool open = k->state == CLAIM_OPEN;
+    if (open && handle == 0) {
+        request_reply(c, s, e->request.number, o);
+        return;
+    }
+    pending *p = &k->pendings[open ? PENDING_ENTER : PENDING_OPEN];
+    if (pending_used(p)) {
+        o.status = STATUS_BUSY;
+        request_reply(c, s, e->request.number, o);
+        return;
+    }
+    uint64_t tag = pending_open(c, p, s, e->request.number);
+    effect_order *order = emit_order(c, open ? ORDER_ENTER : ORDER_OPEN, k);
+    order->handle = handle;
+    order->tag = tag;
+    order->by_operator = s->operator_;
+}
+
+static int claim_check(const core *c, const allocation *a, const session *s, const core_event *e)
+{
+    if (!a || e->claim.host.v >= c->n_hosts)
+        return STATUS_NOT_FOUND;
+    if (!allocation_allowed(a, s))
+        return STATUS_DENIED;
+    if (e->claim.chunks == 0)
+        return STATUS_INVALID;
+    if (a->state != ALLOCATION_LIVE || !a->owner)
+        return STATUS_ENDED;
+    host *h = &c->hosts[e->claim.host.v];
+    holding *x = holding_find(c, a, h);
+    if (!x || !holding_claimable(x, e->claim.chunks))
+        return STATUS_STATE;
+    return reachable(h) ? STATUS_OK : STATUS_SILENT;
+}
+
+void claim_on_claim(core *c, session *s, const core_event *e)
+{
+    allocation *a = allocation_find(c, e->claim.id);
+    claim *k = a ? claim_repeated(a, s, e->request.number) : NULL;
+    if (k) {
+        claim_again(c, s, e, k);
+        return;
+    }
+    outcome o = {.allocation = e->claim.id, .status = claim_check(c, a, s, e)};
+    if (o.status == STATUS_OK) {
+        k = claim_create(c, (generation){c->counters.generation + 1}, a, &c->hosts[e->claim.host.v], e->claim.chunks);
+        if (!k)
+            o.status = STATUS_LIMIT;
+    }
+    if (o.status != STATUS_OK) {
+        request_reply(c, s, e->request.number, o);
+        return;
+    }
+    c->counters.generation++;
+    k->opener = s->id;
+    k->opened_by = e->request.number;
+    memcpy(k->command, e->claim.command, COMMAND_MAX - 1); /* cut, never refused */
+    holding_claim(c, k->holding, k->chunks);
+    claim_set_state(c, k, CLAIM_OPENING);
+    uint64_t tag = pending_open(c, &k->pendings[PENDING_OPEN], s, e->request.number);
+    effect_order *order = emit_order(c, ORDER_OPEN, k);
+    order->handle = e->claim.handle;
+    order->tag = tag;
+    order->by_operator = s->operator_;
+}
+
+/* Finds the claim of a request about an open one, or answers it. */
+static claim *claim_for(core *c, session *s, request_no number, generation gen, int kind)
+{
+    claim *k = claim_find(c, gen);
+    outcome o = {.claim = gen};
+    if (!k)
+        o.status = gen.v && gen.v <= c->counters.generation ? STATUS_ENDED : STATUS_NOT_FOUND;
+    else if (!allocation_allowed(k->allocation, s))
+        o.status = STATUS_DENIED;
+    else if (kind != PENDING_CLOSE && k->state != CLAIM_OPEN)
+        o.status = k->state == CLAIM_OPENING ? STATUS_STATE : STATUS_ENDED;
+    else if (kind != PENDING_CLOSE && !reachable(k->host))
+        o.status = STATUS_SILENT;
+    else if (pending_used(&k->pendings[kind]))
+        o.status = STATUS_BUSY;
+    if (o.status == STATUS_OK)
+        return k;
+    if (k)
+        o.allocation = k->allocation->id;
+    request_reply(c, s, number, o);
+    return NULL;
+}
+
+void claim_on_enter(core *c, session *s, const core_event *e)
+{
+    claim *k = claim_for(c, s, e->request.number, e->enter.gen, PENDING_ENTER);
+    if (!k)
+        return;
+    if (e->enter.handle == 0) {
+        request_reply(c, s, e->request.number,
+                      (outcome){.status = STATUS_INVALID, .allocation = k->allocation->id, .claim = k->gen});
+        return;
+    }
+    uint64_t tag = pending_open(c, &k->pendings[PENDING_ENTER], s, e->request.number);
+    k->since = c->now; /* the task's work begins */
+    effect_order *order = emit_order(c, ORDER_ENTER, k);
+    order->handle = e->enter.handle;
+    order->fresh = e->enter.fresh;
+    order->by_operator = s->operator_;
+    order->tag = tag;
+}
+
+void claim_on_empty(core *c, session *s, const core_event *e)
+{
+    claim *k = claim_for(c, s, e->request.number, e->empty.gen, PENDING_EMPTY);
+    if (!k)
+        return;
+    uint64_t tag = pending_open(c, &k->pendings[PENDING_EMPTY], s, e->request.number);
+    emit_order(c, ORDER_EMPTY, k)->tag = tag;
+}
+
+void claim_on_shrink(core *c, session *s, const core_event *e)
+{
+    claim *k = claim_for(c, s, e->request.number, e->shrink.gen, PENDING_SHRINK);
+    if (!k)
+        return;
+    if (e->shrink.chunks == 0 || e->shrink.chunks >= k->chunks) {
+        bool same = e->shrink.chunks == k->chunks; /* nothing to do */
+        request_reply(c, s, e->request.number,
+                      (outcome){.status = same ? STATUS_OK : STATUS_STATE,
+                                .allocation = k->allocation->id,
+                                .claim = k->gen,
+                                .chunks = k->chunks});
+        return;
+    }
+    uint64_t tag = pending_open(c, &k->pendings[PENDING_SHRINK], s, e->request.number);
+    k->pendings[PENDING_SHRINK].chunks = e->shrink.chunks;
+    effect_order *order = emit_order(c, ORDER_LIMIT, k);
+    order->bytes = chunk_bytes(k->allocation, e->shrink.chunks);
+    order->tag = tag;
+}
+
+void claim_on_close(core *c, session *s, const core_event *e)
+{
+    claim *k = claim_for(c, s, e->request.number, e->close.gen, PENDING_CLOSE);
+    if (!k)
+        return;
+    outcome o = {.allocation = k->allocation->id, .claim = k->gen};
+    if (k->state == CLAIM_QUARANTINED)
+        o.status = STATUS_AGENT;
+    else if (!reachable(k->host))
+        o.status = STATUS_SILENT; /* it is told to end when it is back */
+    if (o.status == STATUS_OK)
+        pending_open(c, &k->pendings[PENDING_CLOSE], s, e->request.number);
+    else
+        request_reply(c, s, e->request.number, o);
+    if (k->state != CLAIM_QUARANTINED)
+        claim_order_end(c, k, e->close.kill);
+}

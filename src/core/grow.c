@@ -1,0 +1,210 @@
+/*
+ * grow.c - max-min fair growth.
+ */
+#include "core/grow.h"
+
+#include <assert.h>
+
+#include "core/allocation.h"
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/ledger.h"
+#include "core/place.h"
+#include "core/recall.h"
+#include "core/user.h"
+
+/* Most chunks that one fairness recall evens out: the next step sees how that went. */
+#define FAIRNESS_MAX 64u
+
+bool grow_allowed(core *c, allocation *a)
+{
+    if (a->no_growth_for.v == 0)
+        return true;
+    const allocation *to = allocation_find(c, a->no_growth_for);
+    if (to && (to->state == ALLOCATION_WAITING || !list_empty(&to->recalls_for)))
+        return false;
+    a->no_growth_for = (allocation_id){0};
+    mark_allocation(c, a);
+    return true;
+}
+
+/* Is x by its weight below y by its? */
+static bool share_below(bytes_t x, uint32_t wx, bytes_t y, uint32_t wy)
+{
+    return (unsigned __int128)x * wy < (unsigned __int128)y * wx;
+}
+
+static bool goes_first(const allocation *a, const allocation *b)
+{
+    const user *u = a->user, *v = b->user;
+    if (u != v) {
+        if (share_below(u->granted, u->weight, v->granted, v->weight))
+            return true;
+        if (share_below(v->granted, v->weight, u->granted, u->weight))
+            return false;
+        return u->id.v < v->id.v;
+    }
+    bytes_t x = chunk_bytes(a, a->held), y = chunk_bytes(b, b->held);
+    return x != y ? x < y : a->id.v < b->id.v;
+}
+
+static bool may_grow(core *c, allocation *a)
+{
+    return a->grow_round != c->grow_round && user_room(a->user) >= a->terms.chunk_size && grow_allowed(c, a);
+}
+
+/* Who grows next; `ret_alone`: nobody else could. */
+static allocation *next_to_grow(core *c, bool *ret_alone)
+{
+    allocation *best = NULL;
+    bytes_t largest = ledger_largest(c);
+    *ret_alone = true;
+    list_each(u, &c->user_list, user, node)
+    {
+        list_each(a, &u->hungry, allocation, hungry_node)
+        {
+            if ((a->terms.chunk_size > largest && list_empty(&a->recalls_for)) || !may_grow(c, a))
+                continue;
+            if (best)
+                *ret_alone = false;
+            if (!best || goes_first(a, best))
+                best = a;
+        }
+    }
+    return best;
+}
+
+static const host *only_host(const allocation *a)
+{
+    if (!allocation_is(a, TERM_ONE_HOST) || list_empty(&a->holdings))
+        return NULL;
+    return container_of(a->holdings.next, holding, node)->host;
+}
+
+static chunks_t grow_one(core *c, allocation *a, chunks_t most)
+{
+    bytes_t room = user_room(a->user) / a->terms.chunk_size;
+    if (room < most)
+        most = (chunks_t)room;
+    holding_lend(c, a);
+    bool fits = place_chunks(c, &a->terms, 1, most, only_host(a));
+    holding_unlend(c, a);
+    if (!fits || pool_left(&c->holdings) < c->n_plan)
+        return 0;
+    holding_unreserve_all(c, a);
+    chunks_t before = a->held;
+    for (uint32_t i = 0; i < c->n_plan; i++) {
+        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
+        assert(x);
+        holding_grant(c, x, c->plan[i].chunks);
+    }
+    allocation_touch(c, a);
+    allocation_relist(c, a);
+    return a->held - before;
+}
+
+bool grow_settle(core *c)
+{
+    c->grow_round++;
+    allocation *last = NULL;
+    chunks_t grown = 0;
+    bool done = true;
+    while (c->n_hungry) {
+        bool alone;
+        if (emit_room(c) < ROOM_FOR_DECISION) {
+            done = false;
+            break;
+        }
+        allocation *a = next_to_grow(c, &alone);
+        if (!a)
+            break;
+        chunks_t n = grow_one(c, a, alone ? a->want - a->held : 1);
+        if (n == 0) {
+            a->grow_round = c->grow_round; /* not again in this round */
+            if (list_empty(&a->recalls_for))
+                holding_unreserve_all(c, a);
+            continue;
+        }
+        if (last && last != a) {
+            emit_note_of(c, NOTE_GREW, last, NULL, grown);
+            grown = 0;
+        }
+        last = a;
+        grown += n;
+    }
+    if (last)
+        emit_note_of(c, NOTE_GREW, last, NULL, grown);
+    return done;
+}
+
+/* ---- fairness ---- */
+
+/* Does the donor stay at or above what the other has after both moved? */
+static bool stays_above(const allocation *d, bytes_t gives, const allocation *a, bytes_t gets)
+{
+    if (d->user == a->user) {
+        bytes_t x = chunk_bytes(d, d->held), y = chunk_bytes(a, a->held);
+        return x >= gives && x - gives >= y + gets;
+    }
+    const user *u = d->user, *v = a->user;
+    return u->granted >= gives && !share_below(u->granted - gives, u->weight, v->granted + gets, v->weight);
+}
+
+/* Chunks of the donor on this host that make room for one chunk of `a`; 0 = not possible. */
+static chunks_t price(const holding *x, const allocation *a)
+{
+    bytes_t missing = a->terms.chunk_size > x->host->free ? a->terms.chunk_size - x->host->free : 0;
+    bytes_t size = x->allocation->terms.chunk_size, n = missing / size + (missing % size != 0);
+    if (n == 0 || n > recall_possible_at(x))
+        return 0;
+    return stays_above(x->allocation, size * n, a, a->terms.chunk_size) ? (chunks_t)n : 0;
+}
+
+static holding *donor_for(core *c, allocation *a)
+{
+    holding *best = NULL;
+    list_each(d, &c->recallable, allocation, recallable_node)
+    {
+        if (d == a || recall_possible(d) == 0)
+            continue;
+        list_each(x, &d->holdings, holding, node)
+        {
+            if (only_host(a) && only_host(a) != x->host)
+                continue;
+            if (!ledger_placeable(x->host) || !place_accepts(a->terms.filter, x->host) || price(x, a) == 0)
+                continue;
+            if (!best || (best->allocation != d && goes_first(best->allocation, d)))
+                best = x;
+        }
+    }
+    return best;
+}
+
+void fairness_settle(core *c)
+{
+    allocation *a = NULL;
+    list_each(u, &c->user_list, user, node)
+    {
+        list_each(h, &u->hungry, allocation, hungry_node)
+        {
+            if (user_room(u) < h->terms.chunk_size || !grow_allowed(c, h))
+                continue;
+            if (!a || goes_first(h, a))
+                a = h;
+        }
+    }
+    if (!a || c->n_waiting || !list_empty(&a->recalls_for) || a->hopeless == c->supply_sequence ||
+        emit_room(c) < ROOM_FOR_DECISION)
+        return;
+    holding *x = donor_for(c, a);
+    if (!x) {
+        a->hopeless = c->supply_sequence;
+        return;
+    }
+    chunks_t n = price(x, a), times = 1, possible = recall_possible_at(x), size_want = a->want - a->held;
+    bytes_t gives = chunk_bytes(x->allocation, n);
+    while (times < FAIRNESS_MAX && times < size_want && (uint64_t)n * (times + 1) <= possible &&
+           stays_above(x->allocation, gives * (times + 1), a, chunk_bytes(a, times + 1)))
+        times++;
+    recall_create(c, x->allocation, RECALL_FOR_FAIRNESS, a, x->host, n * times);
+}

@@ -1,0 +1,264 @@
+/*
+ * holding.c - bytes between granted, returning, held, quarantine and free.
+ */
+#include "core/holding.h"
+
+#include <assert.h>
+
+#include "core/emit.h"
+#include "core/ledger.h"
+
+/* Hosts are below 2^20 (core_init), allocations below 2^44. */
+static uint64_t key_of(const allocation *a, const host *h)
+{
+    return a->id.v << 20 | h->id.v;
+}
+
+holding *holding_find(const core *c, const allocation *a, const host *h)
+{
+    return table_get(&c->holding_keys, key_of(a, h));
+}
+
+static bool holding_less(const holding *a, const holding *b)
+{
+    return a->host->id.v < b->host->id.v;
+}
+
+holding *holding_get(core *c, allocation *a, host *h)
+{
+    holding *x = holding_find(c, a, h);
+    if (x)
+        return x;
+    x = pool_take(&c->holdings);
+    if (!x)
+        return NULL;
+    x->allocation = a;
+    x->host = h;
+    x->returning_until = MS_NEVER;
+    heap_node_init(&x->due, DUE_HOLDING);
+    mark_init(&x->mark);
+    list_insert_sorted(&a->holdings, x, holding, node, holding_less);
+    list_append(&h->holdings, &x->host_node);
+    table_put(&c->holding_keys, key_of(a, h), x);
+    return x;
+}
+
+void holding_forget_offer(core *c, holding *x)
+{
+    while (x->estimates) {
+        estimate *e = x->estimates;
+        x->estimates = e->next;
+        pool_give(&c->estimates, e);
+    }
+    x->offered = false;
+}
+
+void holding_tidy(core *c, holding *x)
+{
+    if (x->held || x->returning || x->claims || x->reserved)
+        return;
+    assert(x->claimed == 0 && x->asked == 0);
+    holding_forget_offer(c, x);
+    if (mark_drop(c, &x->mark))
+        record_of_holding(x, emit_record(c, RECORD_HOLDING));
+    heap_set(&c->deadlines, &x->due, MS_NEVER);
+    table_remove(&c->holding_keys, key_of(x->allocation, x->host));
+    list_remove(&x->node);
+    list_remove(&x->host_node);
+    pool_give(&c->holdings, x);
+}
+
+void holding_arm(core *c, holding *x, ms_t until)
+{
+    x->returning_until = until;
+    heap_set(&c->deadlines, &x->due, until);
+    mark_holding(c, x);
+}
+
+/* Every change of held and returning; the columns of the host are the caller's. */
+static void set(core *c, holding *x, chunks_t held, chunks_t returning)
+{
+    allocation *a = x->allocation;
+    a->held = a->held - x->held + held;
+    a->returning = a->returning - x->returning + returning;
+    a->user->granted = a->user->granted - chunk_bytes(a, x->held) + chunk_bytes(a, held);
+    bool had_debt = x->returning != 0;
+    x->held = held;
+    x->returning = returning;
+    if ((returning != 0) != had_debt)
+        holding_arm(c, x, returning ? c->now + c->timers.returning_ms : MS_NEVER);
+    else
+        mark_holding(c, x);
+    if (!returning)
+        x->freed_for = (allocation_id){0};
+}
+
+void holding_grant(core *c, holding *x, chunks_t n)
+{
+    bytes_t bytes = chunk_bytes(x->allocation, n);
+    assert(n > 0 && x->host->free >= bytes);
+    set(c, x, x->held + n, x->returning);
+    ledger_add(c, x->host, COLUMN_GRANTED, bytes);
+}
+
+static bool is_beneficiary(const allocation *a)
+{
+    return a->state == ALLOCATION_WAITING || (a->state == ALLOCATION_LIVE && !list_empty(&a->recalls_for));
+}
+
+static void keep_for(core *c, host *h, bytes_t bytes, allocation_id id)
+{
+    allocation *a = id.v ? table_get(&c->allocation_ids, id.v) : NULL;
+    if (a && is_beneficiary(a))
+        holding_reserve(c, a, h, bytes);
+}
+
+chunks_t holding_idle(const holding *x)
+{
+    return x->held + x->returning - x->claimed;
+}
+
+bool holding_claimable(const holding *x, chunks_t n)
+{
+    return (uint64_t)x->claimed + n <= x->held;
+}
+
+void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
+{
+    assert(n > 0 && n <= x->held);
+    host *h = x->host;
+    chunks_t idle = holding_idle(x), at_once = n < idle ? n : idle, later = n - at_once;
+    bytes_t now = chunk_bytes(x->allocation, at_once), debt = chunk_bytes(x->allocation, later);
+    set(c, x, x->held - n, x->returning + later);
+    if (debt) {
+        ledger_move(c, h, COLUMN_GRANTED, COLUMN_RETURNING, debt);
+        if (freed_for.v)
+            x->freed_for = freed_for;
+    }
+    if (now) {
+        ledger_sub(c, h, COLUMN_GRANTED, now);
+        keep_for(c, h, now, freed_for);
+    }
+    holding_tidy(c, x);
+}
+
+void holding_claim(core *c, holding *x, chunks_t n)
+{
+    (void)c;
+    assert(holding_claimable(x, n));
+    x->claimed += n;
+}
+
+static void pay(core *c, holding *x, chunks_t n)
+{
+    allocation_id for_id = x->freed_for;
+    bytes_t bytes = chunk_bytes(x->allocation, n);
+    set(c, x, x->held, x->returning - n);
+    ledger_sub(c, x->host, COLUMN_RETURNING, bytes);
+    keep_for(c, x->host, bytes, for_id);
+}
+
+void holding_drained(core *c, holding *x, chunks_t n)
+{
+    assert(n <= x->claimed);
+    x->claimed -= n;
+    chunks_t debt = n < x->returning ? n : x->returning;
+    if (debt)
+        pay(c, x, debt);
+    holding_tidy(c, x);
+}
+
+void holding_quarantine(core *c, holding *x, chunks_t n)
+{
+    assert(n <= x->claimed);
+    x->claimed -= n;
+    chunks_t debt = n < x->returning ? n : x->returning, rest = n - debt;
+    set(c, x, x->held - rest, x->returning - debt);
+    if (debt)
+        ledger_move(c, x->host, COLUMN_RETURNING, COLUMN_QUARANTINE, chunk_bytes(x->allocation, debt));
+    if (rest)
+        ledger_move(c, x->host, COLUMN_GRANTED, COLUMN_QUARANTINE, chunk_bytes(x->allocation, rest));
+}
+
+void holding_unquarantine(core *c, holding *x, chunks_t n)
+{
+    ledger_sub(c, x->host, COLUMN_QUARANTINE, chunk_bytes(x->allocation, n));
+    holding_tidy(c, x);
+}
+
+void holding_reserve(core *c, allocation *a, host *h, bytes_t bytes)
+{
+    if (!ledger_placeable(h))
+        return;
+    holding *x = holding_find(c, a, h);
+    chunks_t need = a->state == ALLOCATION_WAITING ? allocation_need(a) : 1;
+    bytes_t most = chunk_bytes(a, need ? need : 1), have = x ? x->reserved : 0;
+    if (have >= most)
+        return;
+    if (bytes > most - have)
+        bytes = most - have;
+    if (bytes > h->free)
+        bytes = h->free;
+    if (bytes == 0 || !(x = holding_get(c, a, h)))
+        return;
+    x->reserved += bytes;
+    ledger_add(c, h, COLUMN_HELD, bytes);
+    c->changed = true;
+}
+
+void holding_unreserve(core *c, holding *x)
+{
+    bytes_t bytes = x->reserved;
+    if (bytes) {
+        x->reserved = 0;
+        ledger_sub(c, x->host, COLUMN_HELD, bytes);
+    }
+    holding_tidy(c, x);
+}
+
+void holding_unreserve_all(core *c, allocation *a)
+{
+    list_each_safe(x, &a->holdings, holding, node) if (x->reserved) holding_unreserve(c, x);
+}
+
+void holding_restore(core *c, holding *x, chunks_t held, chunks_t returning, ms_t until)
+{
+    allocation *a = x->allocation;
+    ledger_sub(c, x->host, COLUMN_GRANTED, chunk_bytes(a, x->held));
+    ledger_sub(c, x->host, COLUMN_RETURNING, chunk_bytes(a, x->returning));
+    a->held = a->held - x->held + held;
+    a->returning = a->returning - x->returning + returning;
+    a->user->granted = a->user->granted - chunk_bytes(a, x->held) + chunk_bytes(a, held);
+    x->held = held;
+    x->returning = returning;
+    x->returning_until = until;
+    heap_set(&c->deadlines, &x->due, until);
+    ledger_add(c, x->host, COLUMN_GRANTED, chunk_bytes(a, held));
+    ledger_add(c, x->host, COLUMN_RETURNING, chunk_bytes(a, returning));
+}
+
+void holding_lend(core *c, allocation *a)
+{
+    c->lent_freed = c->freed;
+    c->lent_supply = c->supply_sequence;
+    list_each(x, &a->holdings, holding, node)
+    {
+        x->scratch_bytes = x->reserved;
+        x->reserved = 0;
+        if (x->scratch_bytes)
+            ledger_sub(c, x->host, COLUMN_HELD, x->scratch_bytes);
+    }
+}
+
+void holding_unlend(core *c, allocation *a)
+{
+    list_each(x, &a->holdings, holding, node)
+    {
+        x->reserved = x->scratch_bytes;
+        x->scratch_bytes = 0;
+        if (x->reserved)
+            ledger_add(c, x->host, COLUMN_HELD, x->reserved);
+    }
+    c->freed = c->lent_freed;
+    c->supply_sequence = c->lent_supply;
+}

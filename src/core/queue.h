@@ -1,0 +1,20 @@
+/*
+ * queue.h - requests that wait: by priority, then age.
+ *
+ * A waiter that does not fit does not block one that does, until it has waited age_guard: then what becomes
+ * free is held for it. Where recallable chunks could make room, it asks for them (choose.h).
+ */
+#ifndef GRANARY_CORE_QUEUE_H
+#define GRANARY_CORE_QUEUE_H
+
+#include "core/books.h"
+
+void queue_insert(core *c, allocation *a);
+void queue_remove(core *c, allocation *a);
+/* Grants what fits, holds for the old, asks for the others. False: stopped for lack of room. */
+bool queue_settle(core *c);
+/* Its age guard, or its question, is due. */
+void queue_look(core *c, allocation *a);
+bool queue_aged(const core *c, const allocation *a);
+
+#endif

@@ -1,0 +1,289 @@
+/*
+ * recall.c - the life of a recall; offers and revoking are in offer.c and revoke.c.
+ */
+#include "core/recall.h"
+
+#include <assert.h>
+
+#include "core/allocation.h"
+#include "core/emit.h"
+#include "core/holding.h"
+#include "core/request.h"
+#include "core/trouble.h"
+
+/* Done recalls that stay readable for each allocation. */
+#define DONE_MAX 8u
+
+recall *recall_find(const core *c, recall_id id)
+{
+    return id.v ? table_get(&c->recall_ids, id.v) : NULL;
+}
+
+chunks_t recall_possible(const allocation *a)
+{
+    if (a->state != ALLOCATION_LIVE || !allocation_is(a, TERM_RECALLABLE))
+        return 0;
+    uint64_t bound = (uint64_t)a->terms.min + a->asked;
+    return a->held > bound ? a->held - (chunks_t)bound : 0;
+}
+
+chunks_t recall_possible_at(const holding *x)
+{
+    chunks_t n = recall_possible(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0;
+    return n < here ? n : here;
+}
+
+chunks_t recall_asked_by_operator(const allocation *a)
+{
+    chunks_t n = 0;
+    list_each(r, &a->recalls, recall, allocation_node) if (r->r.reason == RECALL_FOR_OPERATOR) n += recall_left(r);
+    return n;
+}
+
+static bool recall_less(const recall *a, const recall *b)
+{
+    return a->r.id.v < b->r.id.v;
+}
+
+/* Adds (or takes back) what is open in the sums of allocation, holding and host. */
+static void count(core *c, recall *r, chunks_t n, bool add)
+{
+    if (!c->recovered)
+        return; /* core_recover() counts: records of one step come in any order */
+    allocation *a = r->allocation;
+    holding *x = r->host ? holding_find(c, a, r->host) : NULL;
+    assert(!r->host || x || n == 0);
+    if (r->r.reason != RECALL_FOR_OPERATOR)
+        a->asked = add ? a->asked + n : a->asked - n;
+    if (x) {
+        x->asked = add ? x->asked + n : x->asked - n;
+        bytes_t bytes = chunk_bytes(a, n);
+        r->host->recalled = add ? r->host->recalled + bytes : r->host->recalled - bytes;
+    }
+}
+
+int recall_recover(core *c, recall *r)
+{
+    chunks_t left = recall_left(r);
+    if (left && r->host && !holding_find(c, r->allocation, r->host))
+        return STATUS_CORRUPT;
+    count(c, r, left, true);
+    return STATUS_OK;
+}
+
+recall *recall_restore(core *c, allocation *a, const record_recall *record)
+{
+    recall *r = pool_take(&c->recalls);
+    if (!r)
+        return NULL;
+    r->r = *record;
+    r->allocation = a;
+    r->host = record->host.v == HOST_NONE.v ? NULL : &c->hosts[record->host.v];
+    heap_node_init(&r->due, DUE_RECALL);
+    mark_init(&r->mark);
+    list_init(&r->for_node);
+    list_insert_sorted(&c->recall_list, r, recall, node, recall_less);
+    list_insert_sorted(&a->recalls, r, recall, allocation_node, recall_less);
+    table_put(&c->recall_ids, record->id.v, r);
+    chunks_t left = recall_left(r);
+    if (left == 0) {
+        a->n_done++;
+        return r;
+    }
+    count(c, r, left, true);
+    r->beneficiary = allocation_find(c, record->beneficiary);
+    if (r->beneficiary)
+        list_append(&r->beneficiary->recalls_for, &r->for_node);
+    if (!record->overdue)
+        heap_set(&c->deadlines, &r->due, record->deadline);
+    return r;
+}
+
+recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *beneficiary, host *h, chunks_t n)
+{
+    record_recall record = {
+        .id = {c->counters.recall + 1},
+        .allocation = a->id,
+        .reason = reason,
+        .beneficiary = beneficiary ? beneficiary->id : (allocation_id){0},
+        .host = h ? h->id : HOST_NONE,
+        .asked = n,
+        .deadline = c->now + a->terms.notice_ms,
+    };
+    if (__builtin_add_overflow(c->now, a->terms.notice_ms, &record.deadline) || record.deadline == MS_NEVER)
+        record.deadline = MS_NEVER - 1;
+    recall *r = recall_restore(c, a, &record);
+    if (!r) {
+        emit_note(c, NOTE_LIMIT_REACHED);
+        return NULL;
+    }
+    c->counters.recall++;
+    mark_recall(c, r);
+    effect_push *p = emit_push(c, PUSH_RECALL, a);
+    if (p) {
+        p->recall = r->r.id;
+        p->reason = reason;
+        p->count = n;
+        p->host = r->r.host;
+        p->deadline = r->r.deadline;
+    }
+    effect_note *note = emit_note_of(c, NOTE_RECALL, a, h, n);
+    note->recall = r->r.id;
+    note->beneficiary = record.beneficiary;
+    return r;
+}
+
+static void drop(core *c, recall *r)
+{
+    if (mark_drop(c, &r->mark))
+        emit_record(c, RECORD_RECALL_END)->recall_end = r->r.id;
+    else
+        c->counters_dirty = true;
+    recall_discard(c, r);
+}
+
+void recall_discard(core *c, recall *r)
+{
+    chunks_t left = recall_left(r);
+    if (left)
+        count(c, r, left, false);
+    else
+        r->allocation->n_done--;
+    heap_set(&c->deadlines, &r->due, MS_NEVER);
+    table_remove(&c->recall_ids, r->r.id.v);
+    list_remove(&r->node);
+    list_remove(&r->allocation_node);
+    list_remove(&r->for_node);
+    pool_give(&c->recalls, r);
+}
+
+void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
+{
+    assert(n > 0 && n <= recall_left(r));
+    count(c, r, n, false);
+    *field += n;
+    mark_recall(c, r);
+    if (recall_left(r) > 0)
+        return;
+    heap_set(&c->deadlines, &r->due, MS_NEVER);
+    list_remove(&r->for_node);
+    r->beneficiary = NULL;
+    effect_note *note = emit_note_of(c, NOTE_RECALL_DONE, r->allocation, r->host, r->r.released);
+    note->recall = r->r.id;
+    if (r->host && (r->host->draining || r->host->overdraft))
+        trouble_mark(c, r->host);
+    c->freed = true;
+    if (++r->allocation->n_done <= DONE_MAX)
+        return;
+    list_each(old, &r->allocation->recalls, recall, allocation_node)
+    {
+        if (recall_left(old) == 0 && old != r) { /* the caller still has its hands on r */
+            drop(c, old);
+            return;
+        }
+    }
+}
+
+/* The oldest open recall that accepts chunks of `h`, or NULL. */
+static recall *first_open(allocation *a, const host *h)
+{
+    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r) && (!r->host || r->host == h)) return r;
+    return NULL;
+}
+
+allocation_id recall_answer(core *c, allocation *a, host *h, chunks_t n, recall *r)
+{
+    allocation_id whom = {0};
+    if (r) {
+        whom = r->r.beneficiary;
+        chunks_t left = recall_left(r);
+        if (left && (!r->host || r->host == h)) {
+            chunks_t k = n < left ? n : left;
+            n -= k;
+            recall_count(c, r, &r->r.released, k);
+        }
+    }
+    for (recall *other; n && (other = first_open(a, h));) {
+        if (whom.v == 0)
+            whom = other->r.beneficiary;
+        chunks_t left = recall_left(other), k = n < left ? n : left;
+        n -= k;
+        recall_count(c, other, &other->r.released, k);
+    }
+    return whom;
+}
+
+void recall_withdraw(core *c, recall *r)
+{
+    chunks_t left = recall_left(r);
+    effect_push *p = emit_push(c, PUSH_WITHDRAW, r->allocation);
+    if (p) {
+        p->recall = r->r.id;
+        p->count = left;
+        p->reason = r->r.reason;
+    }
+    emit_note_of(c, NOTE_WITHDRAWN, r->allocation, r->host, left)->recall = r->r.id;
+    recall_count(c, r, &r->r.withdrawn, left);
+}
+
+/* The newest open recall that `want_host` (NULL = any) and `operator_` select, or NULL. */
+static recall *newest(allocation *a, const host *want_host, bool operator_)
+{
+    for (list_node *n = a->recalls.prev; n != &a->recalls; n = n->prev) {
+        recall *r = container_of(n, recall, allocation_node);
+        if (recall_left(r) == 0 || (want_host && r->host != want_host))
+            continue;
+        if ((r->r.reason == RECALL_FOR_OPERATOR) == operator_ || want_host)
+            return r;
+    }
+    return NULL;
+}
+
+void recall_clamp(core *c, allocation *a)
+{
+    chunks_t most = a->held > a->terms.min ? a->held - a->terms.min : 0;
+    while (a->asked > most)
+        recall_withdraw(c, newest(a, NULL, false));
+    while (recall_asked_by_operator(a) > a->held)
+        recall_withdraw(c, newest(a, NULL, true));
+}
+
+void recall_clamp_host(core *c, holding *x, chunks_t held)
+{
+    while (x->asked > held)
+        recall_withdraw(c, newest(x->allocation, x->host, false));
+}
+
+void recall_withdraw_all(core *c, allocation *a)
+{
+    for (recall *r; (r = newest(a, NULL, false)) || (r = newest(a, NULL, true));)
+        recall_withdraw(c, r);
+}
+
+void recall_withdraw_for(core *c, allocation *a)
+{
+    while (!list_empty(&a->recalls_for))
+        recall_withdraw(c, container_of(a->recalls_for.next, recall, for_node));
+}
+
+void recall_drop_all(core *c, allocation *a)
+{
+    recall_withdraw_for(c, a);
+    while (!list_empty(&a->recalls))
+        drop(c, container_of(a->recalls.next, recall, allocation_node));
+}
+
+void recall_on_outcome(core *c, session *s, const core_event *e)
+{
+    recall *r = recall_find(c, e->outcome.id);
+    outcome o = {.recall = e->outcome.id};
+    if (!r) {
+        o.status = e->outcome.id.v && e->outcome.id.v <= c->counters.recall ? STATUS_STALE : STATUS_NOT_FOUND;
+    } else if (!allocation_allowed(r->allocation, s)) {
+        o.status = STATUS_DENIED;
+    } else {
+        o.allocation = r->allocation->id;
+        o.chunks = r->r.released;
+    }
+    request_reply(c, s, e->request.number, o);
+}

@@ -1,0 +1,122 @@
+/*
+ * trouble.c - recalls for draining and overdrawn hosts.
+ *
+ * A draining host asks for every chunk that may be asked for. An overdrawn one asks for what is missing beyond
+ * what is returning or asked back there already, from the holding with most bytes to give, then the lowest
+ * allocation id.
+ */
+#include "core/trouble.h"
+
+#include "core/emit.h"
+#include "core/recall.h"
+
+void trouble_mark(core *c, host *h)
+{
+    if (list_empty(&h->trouble_node))
+        list_append(&c->trouble, &h->trouble_node);
+}
+
+static recall *find_open(const holding *x, recall_reason reason)
+{
+    list_each(r, &x->allocation->recalls, recall,
+              allocation_node) if (r->r.reason == reason && r->host == x->host && recall_left(r)) return r;
+    return NULL;
+}
+
+/* Withdraws the open recalls of this reason there. False: stopped for lack of room. */
+static bool withdraw(core *c, host *h, recall_reason reason)
+{
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        recall *r;
+        while (x->asked && (r = find_open(x, reason))) {
+            if (emit_room(c) < ROOM_FOR_DECISION)
+                return false;
+            recall_withdraw(c, r);
+        }
+    }
+    return true;
+}
+
+static bool settle_drain(core *c, host *h)
+{
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        chunks_t n = recall_possible_at(x);
+        if (n == 0)
+            continue;
+        if (emit_room(c) < ROOM_FOR_DECISION)
+            return false;
+        if (!recall_create(c, x->allocation, RECALL_FOR_DRAIN, NULL, h, n))
+            return true; /* the table is full: tried again when one is done */
+    }
+    if (!h->drained_told && h->granted == 0 && h->returning == 0 && h->quarantine == 0) {
+        h->drained_told = true;
+        emit_note(c, NOTE_HOST_DRAINED)->host = h->id;
+    }
+    return true;
+}
+
+static bool settle_overdraft(core *c, host *h)
+{
+    if (!h->overdraft_told) {
+        h->overdraft_told = true;
+        effect_note *n = emit_note(c, NOTE_OVERDRAFT);
+        n->host = h->id;
+        n->amount = h->overdraft;
+    }
+    for (;;) {
+        bytes_t coming = h->recalled + h->returning;
+        if (coming >= h->overdraft)
+            return true;
+        bytes_t missing = h->overdraft - coming, best_bytes = 0;
+        holding *best = NULL;
+        list_each(x, &h->holdings, holding, host_node)
+        {
+            bytes_t bytes = chunk_bytes(x->allocation, recall_possible_at(x));
+            if (bytes > best_bytes || (best && bytes == best_bytes && x->allocation->id.v < best->allocation->id.v)) {
+                best = x;
+                best_bytes = bytes;
+            }
+        }
+        if (!best)
+            return true;
+        if (emit_room(c) < ROOM_FOR_DECISION)
+            return false;
+        bytes_t size = best->allocation->terms.chunk_size, n = missing / size + (missing % size != 0);
+        chunks_t possible = recall_possible_at(best);
+        if (!recall_create(c, best->allocation, RECALL_FOR_OVERDRAFT, NULL, h, n < possible ? (chunks_t)n : possible))
+            return true;
+    }
+}
+
+static bool settle_host(core *c, host *h)
+{
+    if (h->draining) {
+        if (!settle_drain(c, h))
+            return false;
+    } else if (!withdraw(c, h, RECALL_FOR_DRAIN)) {
+        return false;
+    }
+    if (h->overdraft)
+        return settle_overdraft(c, h);
+    h->overdraft_told = false;
+    return withdraw(c, h, RECALL_FOR_OVERDRAFT);
+}
+
+bool trouble_settle(core *c)
+{
+    list_node later;
+    list_init(&later);
+    list_splice(&later, &c->trouble); /* what is marked meanwhile is looked at in the next step */
+    while (!list_empty(&later)) {
+        host *h = container_of(later.next, host, trouble_node);
+        list_remove(&h->trouble_node);
+        if (!settle_host(c, h)) {
+            trouble_mark(c, h);
+            list_splice(&c->trouble, &later);
+            return false;
+        }
+    }
+    return true;
+}
