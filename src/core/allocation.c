@@ -242,11 +242,6 @@ bool allocation_allowed(const allocation *a, const session *s)
 
 /* ---- requests ---- */
 
-static bool text_ends(const char *text, size_t size)
-{
-    return memchr(text, 0, size) != NULL;
-}
-
 static int terms_check(const session *s, const allocation_terms *t)
 {
     bytes_t all;

@@ -263,6 +263,15 @@ struct core {
         list_insert_after(at_, &(item)->member);                                                                       \
     } while (0)
 
+/* Is there a final NUL within `size` bytes? */
+static inline bool text_ends(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (text[i] == 0)
+            return true;
+    return false;
+}
+
 static inline uint64_t chunk_bytes(const allocation *a, uint64_t chunks)
 {
     return a->terms.chunk_size * chunks; /* checked for `want` at the door; held never exceeds it */

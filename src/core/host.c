@@ -102,8 +102,7 @@ host *host_restore(core *c, const record_host *r)
 
 void host_configure(core *c, const event_config_host *config)
 {
-    if (memchr(config->name, 0, sizeof(config->name)) == NULL ||
-        memchr(config->labels, 0, sizeof(config->labels)) == NULL)
+    if (!text_ends(config->name, sizeof(config->name)) || !text_ends(config->labels, sizeof(config->labels)))
         return;
     if (strcmp(config->name, "*") == 0) {
         c->config_default = *config;
@@ -143,7 +142,7 @@ static void sync_start(core *c, host *h, uint8_t phase)
 
 void host_on_hello(core *c, const event_host_hello *e)
 {
-    if (!memchr(e->name, 0, sizeof(e->name)) || !memchr(e->boot_id, 0, sizeof(e->boot_id)) || e->name[0] == 0)
+    if (!text_ends(e->name, sizeof(e->name)) || !text_ends(e->boot_id, sizeof(e->boot_id)) || e->name[0] == 0)
         return;
     host *h = host_get(c, e->name);
     if (!h) {

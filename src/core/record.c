@@ -96,7 +96,8 @@ static void text(codec *c, char *s, size_t size)
     raw(c, (uint8_t *)s, n);
     if (!c->to && !c->failed) {
         memset(s + n, 0, size - n);
-        c->failed |= memchr(s, 0, n) != NULL;
+        for (size_t i = 0; i < n; i++)
+            c->failed |= s[i] == 0;
     }
 }
 
