@@ -263,6 +263,14 @@ int cgroup_books_open(const char *base, const char *books, bool make, int *ret)
     return r;
 }
 
+void cgroup_books_remove(const char *base, const char *books)
+{
+    char path[3 * PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/" CGROUP_PREFIX "%s", base, books);
+    if (books[0] && n > 0 && (size_t)n < sizeof path)
+        (void)rmdir(path); /* a claim lives in it: the next agent finds it there */
+}
+
 static bool generation_of(const char *name, uint64_t *ret)
 {
     char *end;

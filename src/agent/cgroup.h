@@ -41,6 +41,8 @@ uint64_t cgroup_field(const char *text, const char *key);
 
 /* The folder granary.<books> below `base`: opened, or made if `make`. STATUS_NOT_FOUND. */
 int cgroup_books_open(const char *base, const char *books, bool make, int *ret);
+/* At the agent's end: removes that folder if no claim is left in it. */
+void cgroup_books_remove(const char *base, const char *books);
 /* Every c<generation> in it. */
 int cgroup_list(int books_dir, generations *ret);
 /* c<generation>: opened, or made. `*ret_made` tells. */

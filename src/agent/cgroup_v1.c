@@ -40,8 +40,11 @@ static v1_group *v1_of(group *g)
 static void v1_destroy(backend *b)
 {
     v1 *self = (v1 *)b;
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         close(self->dir);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    cgroup_books_remove(base, self->books);
     free(self);
 }
 

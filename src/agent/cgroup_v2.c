@@ -42,8 +42,11 @@ static v2_group *v2_of(group *g)
 static void v2_destroy(backend *b)
 {
     v2 *self = (v2 *)b;
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         close(self->dir);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    cgroup_books_remove(base, self->books);
     free(self);
 }
 
