@@ -169,16 +169,22 @@ static int daemon_path(char *ret, size_t size)
     return STATUS_NOT_FOUND;
 }
 
-/* In the process in between, after fork: only what is safe there. */
-static void start_detached(const char *program, char *const argv[], int words)
+#define READY_FD 3 /* in the broker: one byte goes there when clients can be served */
+
+/* In the process in between, after fork: only what is safe there. `words` and `ready` may be -1. */
+static void start_detached(const char *program, char *const argv[], int words, int ready)
 {
     sigset_t none;
     setsid();
     pid_t pid = fork();
     if (pid != 0)
         _exit(pid < 0 ? 1 : 0);
+    /* High first: the program may have closed its own 0, 1 or 2. */
     int nothing = open("/dev/null", O_RDWR);
-    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 || dup2(words >= 0 ? words : nothing, 2) < 0)
+    int high = fcntl(nothing, F_DUPFD, 10);
+    words = words >= 0 ? fcntl(words, F_DUPFD, 10) : high;
+    ready = ready >= 0 ? fcntl(ready, F_DUPFD, 10) : high;
+    if (dup2(high, 0) < 0 || dup2(high, 1) < 0 || dup2(words, 2) < 0 || dup2(ready, READY_FD) < 0)
         _exit(1);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -186,39 +192,67 @@ static void start_detached(const char *program, char *const argv[], int words)
     signal(SIGINT, SIG_DFL);
     if (chdir("/") < 0)
         _exit(1);
-    close_range(3, ~0u, 0); /* the program's pipes must not stay open for the broker's life */
+    close_range(READY_FD + 1, ~0u, 0); /* the program's pipes must not stay open for the broker's life */
     execv(program, argv);
     _exit(127);
 }
 
-static int start_locked(const char *path, int folder)
+static int start_broker(const char *path, int words, int ready)
 {
     char program[4096];
-    int r = daemon_path(program, sizeof program);
+    char *argv[] = {(char[]){DAEMON},
+                    (char[]){"--user-instance"},
+                    (char[]){"--socket"},
+                    (char *)(uintptr_t)path,
+                    (char[]){"--ready-fd"},
+                    (char[]){"3"},
+                    NULL};
+    int status, r = daemon_path(program, sizeof program);
     if (r < 0)
         return r;
-    char *argv[] = {(char[]){DAEMON}, (char[]){"--user-instance"}, (char[]){"--socket"}, (char *)(uintptr_t)path, NULL};
-    int words = openat(folder, LAST_WORDS, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    pid_t pid = fork();
+    pid_t waited, pid = fork();
     if (pid == 0)
-        start_detached(program, argv, words);
-    if (words >= 0)
-        close(words);
+        start_detached(program, argv, words, ready);
     if (pid < 0)
         return STATUS_SYSTEM;
-    int status;
-    pid_t waited;
     do
         waited = waitpid(pid, &status, 0);
     while (waited < 0 && errno == EINTR);
-    if (waited == pid && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+    return waited == pid && (!WIFEXITED(status) || WEXITSTATUS(status) != 0) ? STATUS_SYSTEM : 0;
+}
+
+/* One byte: it serves; the end instead: it has ended. */
+static int ready_await(int fd, int wait_ms)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    char byte;
+    int n;
+    do
+        n = poll(&wait, 1, wait_ms);
+    while (n < 0 && errno == EINTR);
+    return n > 0 && read(fd, &byte, 1) <= 0 ? STATUS_LOST : 0;
+}
+
+static int start_locked(const char *path, int folder, int wait_ms)
+{
+    int ends[2] = {-1, -1};
+    if (wait_ms > 0 && pipe2(ends, O_CLOEXEC) < 0)
         return STATUS_SYSTEM;
-    return 0;
+    int words = openat(folder, LAST_WORDS, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int r = start_broker(path, words, ends[1]);
+    if (words >= 0)
+        close(words);
+    if (wait_ms > 0) {
+        close(ends[1]);
+        if (r == 0)
+            r = ready_await(ends[0], wait_ms);
+        close(ends[0]);
+    }
+    return r;
 }
 
 int find_start(const char *path, int wait_ms)
 {
-    const int slice_ms = 20;
     int folder;
     int r = folder_open(path, true, &folder);
     if (r < 0)
@@ -229,9 +263,7 @@ int find_start(const char *path, int wait_ms)
     else if (flock(lock, LOCK_EX | LOCK_NB) < 0)
         r = errno == EWOULDBLOCK ? STATUS_BUSY : STATUS_SYSTEM;
     else if (!listens(path)) /* else it was started since we looked */
-        r = start_locked(path, folder);
-    for (int waited = 0; r == 0 && waited < wait_ms && !listens(path); waited += slice_ms)
-        find_await(path, slice_ms);
+        r = start_locked(path, folder, wait_ms);
     if (lock >= 0)
         close(lock);
     close(folder);
