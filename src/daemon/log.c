@@ -9,12 +9,20 @@
 
 #include "base/status.h"
 
+/* A kept line: its text, or what `format` makes one of. */
+typedef struct {
+    uint64_t wall_ms;
+    log_level level;
+    log_format format;
+    char data[LOG_TEXT_MAX] __attribute__((aligned(16)));
+} entry;
+
 struct log_book {
     const char *part;
     log_level level;
     void (*listener)(void *userdata, const log_line *line);
     void *userdata;
-    log_line lines[LOG_LINES];
+    entry lines[LOG_LINES];
     uint64_t written; /* lines ever */
 };
 
@@ -48,10 +56,6 @@ log_book *log_create(const char *part, log_level level)
 
 void log_destroy(log_book *l)
 {
-    if (!l)
-        return;
-    for (uint32_t i = 0; i < LOG_LINES; i++)
-        free(l->lines[i].text);
     free(l);
 }
 
@@ -99,40 +103,64 @@ bool log_wants(const log_book *l, log_level level)
     return l && level <= l->level;
 }
 
-void log_write(log_book *l, log_level level, const char *format, ...)
+/* The slot of the next line, stamped. */
+static entry *entry_next(log_book *l, log_level level, log_format format)
 {
-    if (!l || level > l->level)
-        return;
-    char raw[LOG_TEXT_MAX], clean[LOG_TEXT_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(raw, sizeof raw, format, arguments);
-    va_end(arguments);
-    escape(raw, clean, sizeof clean);
-
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    log_line line = {
-        .wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, .level = level, .text = clean};
-    print(l, &line);
-
-    char *copy = strdup(clean);
-    if (!copy)
-        return; /* printed, not kept */
-    log_line *slot = &l->lines[l->written % LOG_LINES];
-    free(slot->text);
-    line.text = copy;
-    *slot = line;
-    l->written++;
-    if (l->listener)
-        l->listener(l->userdata, slot);
+    entry *e = &l->lines[l->written++ % LOG_LINES];
+    e->wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    e->level = level;
+    e->format = format;
+    return e;
 }
 
-const log_line *log_at(const log_book *l, uint32_t back)
+/* In words, for everybody who wants them now. */
+static void entry_tell(log_book *l, bool to_stderr)
 {
+    char text[LOG_TEXT_MAX];
+    log_line line;
+    if (!to_stderr && !l->listener)
+        return;
+    log_at(l, 0, text, &line);
+    if (to_stderr)
+        print(l, &line);
+    if (l->listener)
+        l->listener(l->userdata, &line);
+}
+
+void log_write(log_book *l, log_level level, const char *format, ...)
+{
+    if (!log_wants(l, level))
+        return;
+    entry *e = entry_next(l, level, NULL);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(e->data, sizeof e->data, format, arguments);
+    va_end(arguments);
+    entry_tell(l, true);
+}
+
+void log_defer(log_book *l, log_level level, log_format format, const void *data, size_t size)
+{
+    if (!log_wants(l, level) || size > LOG_TEXT_MAX)
+        return;
+    entry *e = entry_next(l, level, format);
+    memcpy(e->data, data, size);
+    entry_tell(l, l->level == LOG_DEBUG);
+}
+
+bool log_at(const log_book *l, uint32_t back, char to[LOG_TEXT_MAX], log_line *ret)
+{
+    char raw[LOG_TEXT_MAX];
     if (back >= LOG_LINES || back >= l->written)
-        return NULL;
-    return &l->lines[(l->written - 1 - back) % LOG_LINES];
+        return false;
+    const entry *e = &l->lines[(l->written - 1 - back) % LOG_LINES];
+    if (e->format)
+        e->format(e->data, raw, sizeof raw);
+    escape(e->format ? raw : e->data, to, LOG_TEXT_MAX);
+    *ret = (log_line){.wall_ms = e->wall_ms, .level = e->level, .text = to};
+    return true;
 }
 
 const char *log_quote(const char *text, char *to, size_t size)

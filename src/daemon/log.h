@@ -20,8 +20,11 @@ typedef enum { LOG_ERROR = 1, LOG_WARNING, LOG_INFO, LOG_DEBUG } log_level;
 typedef struct {
     uint64_t wall_ms;
     log_level level;
-    char *text; /* owned by the log; valid until LOG_LINES newer lines were written */
+    const char *text;
 } log_line;
+
+/* Writes the text of a line that was kept as data. */
+typedef void (*log_format)(const void *data, char *to, size_t size);
 
 typedef struct log_book log_book;
 
@@ -39,8 +42,14 @@ bool log_wants(const log_book *l, log_level level);
 /* A NULL log drops the line. */
 void log_write(log_book *l, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The line that is `back` lines before the newest (0), or NULL. */
-const log_line *log_at(const log_book *l, uint32_t back);
+/*
+ * Keeps a line as `size` bytes of data (at most LOG_TEXT_MAX, copied) and puts it into words only when somebody looks:
+ * for what happens many thousand times a second. It is not printed, but for a log at LOG_DEBUG.
+ */
+void log_defer(log_book *l, log_level level, log_format format, const void *data, size_t size);
+
+/* The line that is `back` lines before the newest (0); its text is put into `to`. False: there is none. */
+bool log_at(const log_book *l, uint32_t back, char to[LOG_TEXT_MAX], log_line *ret);
 
 /* `"text"` with quotes and backslashes escaped, cut to fit. Returns `to`. */
 const char *log_quote(const char *text, char *to, size_t size);

@@ -3,18 +3,20 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/size.h"
 #include "base/status.h"
 #include "core/view.h"
 #include "daemon/broker.h"
 
-typedef enum { AMOUNT_NONE, AMOUNT_BYTES, AMOUNT_MS, AMOUNT_SESSION, AMOUNT_WORK } amount_kind;
+typedef enum { AMOUNT_NONE, AMOUNT_BYTES, AMOUNT_SESSION, AMOUNT_WORK } amount_kind;
 
 typedef struct {
     log_level level;
     amount_kind amount;
     const char *text;
+    bool routine; /* happens with every request: kept for `granary log`, not printed */
 } note_row;
 
 static const note_row rows[] = {
@@ -26,23 +28,23 @@ static const note_row rows[] = {
     [NOTE_HOST_DRAINED] = {LOG_INFO, AMOUNT_NONE, "the host is empty"},
     [NOTE_HOST_UNDRAINED] = {LOG_INFO, AMOUNT_NONE, "the host takes requests again"},
     [NOTE_OVERDRAFT] = {LOG_WARNING, AMOUNT_BYTES, "foreign memory rose above what is free"},
-    [NOTE_GRANTED] = {LOG_INFO, AMOUNT_NONE, "granted"},
-    [NOTE_QUEUED] = {LOG_INFO, AMOUNT_NONE, "waits in the queue"},
-    [NOTE_REFUSED] = {LOG_INFO, AMOUNT_NONE, "refused"},
-    [NOTE_GREW] = {LOG_INFO, AMOUNT_NONE, "grew"},
-    [NOTE_ENDED] = {LOG_INFO, AMOUNT_NONE, "ended"},
+    [NOTE_GRANTED] = {LOG_INFO, AMOUNT_NONE, "granted", true},
+    [NOTE_QUEUED] = {LOG_INFO, AMOUNT_NONE, "waits in the queue", true},
+    [NOTE_REFUSED] = {LOG_INFO, AMOUNT_NONE, "refused", true},
+    [NOTE_GREW] = {LOG_INFO, AMOUNT_NONE, "grew", true},
+    [NOTE_ENDED] = {LOG_INFO, AMOUNT_NONE, "ended", true},
     [NOTE_TIMED_OUT] = {LOG_INFO, AMOUNT_NONE, "waited as long as it was allowed to"},
     [NOTE_HELD] = {LOG_INFO, AMOUNT_BYTES, "memory is held for it"},
     [NOTE_RECALL] = {LOG_INFO, AMOUNT_NONE, "chunks are asked back"},
-    [NOTE_OFFERED] = {LOG_INFO, AMOUNT_NONE, "offers chunks"},
-    [NOTE_PREFERRED] = {LOG_INFO, AMOUNT_NONE, "of the offer these are preferred"},
-    [NOTE_GIVEN] = {LOG_INFO, AMOUNT_NONE, "gave chunks back"},
+    [NOTE_OFFERED] = {LOG_INFO, AMOUNT_NONE, "offers chunks", true},
+    [NOTE_PREFERRED] = {LOG_INFO, AMOUNT_NONE, "of the offer these are preferred", true},
+    [NOTE_GIVEN] = {LOG_INFO, AMOUNT_NONE, "gave chunks back", true},
     [NOTE_WITHDRAWN] = {LOG_INFO, AMOUNT_NONE, "the recall is withdrawn"},
     [NOTE_OVERDUE] = {LOG_WARNING, AMOUNT_NONE, "the recall is overdue"},
     [NOTE_RECALL_DONE] = {LOG_INFO, AMOUNT_NONE, "the recall is answered"},
     [NOTE_REVOKED] = {LOG_WARNING, AMOUNT_WORK, "taken by force"},
-    [NOTE_CLAIMED] = {LOG_INFO, AMOUNT_NONE, "claimed"},
-    [NOTE_CLAIM_ENDED] = {LOG_INFO, AMOUNT_NONE, "the claim ended"},
+    [NOTE_CLAIMED] = {LOG_INFO, AMOUNT_NONE, "claimed", true},
+    [NOTE_CLAIM_ENDED] = {LOG_INFO, AMOUNT_NONE, "the claim ended", true},
     [NOTE_QUARANTINED] = {LOG_WARNING, AMOUNT_BYTES,
                           "memory stays charged after the end: it is not sold until it is free"},
     [NOTE_UNQUARANTINED] = {LOG_INFO, AMOUNT_BYTES, "the memory is free after all"},
@@ -53,40 +55,38 @@ static const note_row rows[] = {
 
 _Static_assert(sizeof rows / sizeof *rows == NOTE_KINDS, "every note has its words");
 
+/* A note with the names that it needs, as they are now. */
+typedef struct {
+    effect_note note;
+    char host[NAME_MAX_HOST], label[LABEL_MAX], for_label[LABEL_MAX];
+} named_note;
+
+_Static_assert(sizeof(named_note) <= LOG_TEXT_MAX, "a note is kept as it is");
+
 /* The line that is put together; cut when it does not fit. */
 typedef struct {
-    char text[LOG_TEXT_MAX];
-    size_t used;
+    char *to;
+    size_t size, used;
 } line;
 
 static void __attribute__((format(printf, 2, 3))) add(line *l, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int n = vsnprintf(l->text + l->used, sizeof l->text - l->used, format, arguments);
+    int n = vsnprintf(l->to + l->used, l->size - l->used, format, arguments);
     va_end(arguments);
     if (n > 0)
-        l->used = l->used + (size_t)n < sizeof l->text ? l->used + (size_t)n : sizeof l->text - 1;
+        l->used = l->used + (size_t)n < l->size ? l->used + (size_t)n : l->size - 1;
 }
 
-static void add_allocation(line *l, const broker *b, const char *key, allocation_id id)
+static void add_allocation(line *l, const char *key, allocation_id id, const char *label)
 {
-    allocation_view v;
-    char label[2 * LABEL_MAX];
+    char quoted[2 * LABEL_MAX];
     if (id.v == 0)
         return;
     add(l, "%s=%" PRIu64 " ", key, id.v);
-    if (view_allocation_by_id(b->driver.core, id, &v) == 0)
-        add(l, "%s_label=%s ", key, log_quote(v.terms->label, label, sizeof label));
-}
-
-static void add_host(line *l, const broker *b, host_id id)
-{
-    host_view v;
-    if (id.v == HOST_NONE.v)
-        return;
-    if (view_host_by_id(b->driver.core, id, &v) == 0)
-        add(l, "host=%s ", v.name);
+    if (*label)
+        add(l, "%s_label=%s ", key, log_quote(label, quoted, sizeof quoted));
 }
 
 static void add_amount(line *l, amount_kind kind, uint64_t amount)
@@ -94,23 +94,23 @@ static void add_amount(line *l, amount_kind kind, uint64_t amount)
     char text[SIZE_TEXT_MAX];
     if (kind == AMOUNT_BYTES)
         add(l, "bytes=%" PRIu64 " size=%s ", amount, size_format(amount, text));
-    else if (kind == AMOUNT_MS)
-        add(l, "ms=%" PRIu64 " ", amount);
     else if (kind == AMOUNT_SESSION)
         add(l, "session=%" PRIu64 " ", amount);
     else if (kind == AMOUNT_WORK)
         add(l, "byte_ms=%" PRIu64 " ", amount);
 }
 
-void note_write(broker *b, const effect_note *note)
+static void in_words(const void *data, char *to, size_t size)
 {
+    const named_note *n = data;
+    const effect_note *note = &n->note;
     const note_row *row = &rows[note->kind];
-    if (!log_wants(b->log, row->level))
-        return;
-    line l = {0};
-    add_host(&l, b, note->host);
-    add_allocation(&l, b, "allocation", note->allocation);
-    add_allocation(&l, b, "for", note->beneficiary);
+    line l = {.to = to, .size = size};
+    *to = '\0';
+    if (*n->host)
+        add(&l, "host=%s ", n->host);
+    add_allocation(&l, "allocation", note->allocation, n->label);
+    add_allocation(&l, "for", note->beneficiary, n->for_label);
     if (note->recall.v)
         add(&l, "recall=%" PRIu64 " ", note->recall.v);
     if (note->claim.v)
@@ -120,5 +120,33 @@ void note_write(broker *b, const effect_note *note)
     add_amount(&l, row->amount, note->amount);
     if (note->status)
         add(&l, "status=%s ", status_name(note->status));
-    log_write(b->log, row->level, "%s%s", l.text, row->text);
+    add(&l, "%s", row->text);
+}
+
+static void label_of(const broker *b, allocation_id id, char to[LABEL_MAX])
+{
+    allocation_view v;
+    *to = '\0';
+    if (id.v && view_allocation_by_id(b->driver.core, id, &v) == 0)
+        strcpy(to, v.terms->label);
+}
+
+void note_write(broker *b, const effect_note *note)
+{
+    const note_row *row = &rows[note->kind];
+    if (!log_wants(b->log, row->level))
+        return;
+    named_note n = {.note = *note};
+    host_view host;
+    if (note->host.v != HOST_NONE.v && view_host_by_id(b->driver.core, note->host, &host) == 0)
+        strcpy(n.host, host.name);
+    label_of(b, note->allocation, n.label);
+    label_of(b, note->beneficiary, n.for_label);
+    if (row->routine) {
+        log_defer(b->log, row->level, in_words, &n, sizeof n);
+        return;
+    }
+    char text[LOG_TEXT_MAX];
+    in_words(&n, text, sizeof text);
+    log_write(b->log, row->level, "%s", text);
 }

@@ -113,9 +113,10 @@ static void add_log(part *p, uint32_t lines)
 {
     uint32_t back = lines && lines < LOG_LINES ? lines : LOG_LINES;
     while (back-- > 0) {
-        const log_line *line = log_at(p->broker->log, back);
-        if (line)
-            PART_ADD(p, log, line_info(p->broker, line));
+        char text[LOG_TEXT_MAX];
+        log_line line;
+        if (log_at(p->broker->log, back, text, &line))
+            PART_ADD(p, log, line_info(p->broker, &line));
     }
 }
 
@@ -160,7 +161,7 @@ void query_log_line(void *userdata, const log_line *line)
     Granary__LogLine text = GRANARY__LOG_LINE__INIT, *list[1] = {&text};
     text.wall_ms = line->wall_ms;
     text.level = (char *)log_level_name(line->level);
-    text.text = line->text;
+    text.text = (char *)line->text;
     m.more = true;
     m.n_log = 1;
     m.log = list;

@@ -5,7 +5,15 @@
 #include "base/status.h"
 #include "daemon/log.h"
 
+static char text[LOG_TEXT_MAX];
 static int saved;
+
+/* The text of a kept line, or NULL. */
+static const char *at(const log_book *l, uint32_t back)
+{
+    log_line line;
+    return log_at(l, back, text, &line) ? line.text : NULL;
+}
 
 /* The lines go nowhere while a test runs: its own words still reach stderr. */
 static int quiet(void **state)
@@ -30,14 +38,14 @@ static void test_ring_keeps_the_last(void **state)
 {
     (void)state;
     log_book *l = log_create("test", LOG_INFO);
-    assert_null(log_at(l, 0));
+    assert_null(at(l, 0));
     for (unsigned i = 0; i < LOG_LINES + 5; i++)
         log_write(l, LOG_INFO, "n=%u", i);
-    assert_string_equal(log_at(l, 0)->text, "n=2004");
-    assert_string_equal(log_at(l, LOG_LINES - 1)->text, "n=5");
-    assert_null(log_at(l, LOG_LINES));
+    assert_string_equal(at(l, 0), "n=2004");
+    assert_string_equal(at(l, LOG_LINES - 1), "n=5");
+    assert_null(at(l, LOG_LINES));
     log_write(l, LOG_DEBUG, "not wanted");
-    assert_string_equal(log_at(l, 0)->text, "n=2004");
+    assert_string_equal(at(l, 0), "n=2004");
     assert_false(log_wants(l, LOG_DEBUG));
     log_set_level(l, LOG_DEBUG);
     assert_true(log_wants(l, LOG_DEBUG));
@@ -50,16 +58,36 @@ static void test_hostile_text_stays_one_line(void **state)
     log_book *l = log_create("test", LOG_INFO);
     char quoted[32];
     log_write(l, LOG_WARNING, "label=%s x", log_quote("a\"\n\x1b[2J\\", quoted, sizeof quoted));
-    assert_string_equal(log_at(l, 0)->text, "label=\"a\\\"\\x0a\\x1b[2J\\\\\" x");
-    assert_int_equal(log_at(l, 0)->level, LOG_WARNING);
+    assert_string_equal(at(l, 0), "label=\"a\\\"\\x0a\\x1b[2J\\\\\" x");
+    log_line line;
+    assert_true(log_at(l, 0, text, &line));
+    assert_int_equal(line.level, LOG_WARNING);
     char longer[2 * LOG_TEXT_MAX];
     memset(longer, 'a', sizeof longer);
     longer[sizeof longer - 1] = '\0';
     log_write(l, LOG_INFO, "%s", longer);
-    assert_true(strlen(log_at(l, 0)->text) < LOG_TEXT_MAX);
+    assert_true(strlen(at(l, 0)) < LOG_TEXT_MAX);
     log_destroy(l);
     log_destroy(NULL);
     log_write(NULL, LOG_ERROR, "dropped");
+}
+
+static void in_words(const void *data, char *to, size_t size)
+{
+    snprintf(to, size, "n=%d\n", *(const int *)data);
+}
+
+static void test_deferred_lines(void **state)
+{
+    (void)state;
+    log_book *l = log_create("test", LOG_INFO);
+    int n = 7;
+    log_defer(l, LOG_INFO, in_words, &n, sizeof n);
+    n = 8;
+    log_defer(l, LOG_DEBUG, in_words, &n, sizeof n);
+    assert_string_equal(at(l, 0), "n=7\\x0a");
+    assert_null(at(l, 1));
+    log_destroy(l);
 }
 
 static void count(void *userdata, const log_line *line)
@@ -97,6 +125,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ring_keeps_the_last, quiet, loud),
         cmocka_unit_test_setup_teardown(test_hostile_text_stays_one_line, quiet, loud),
         cmocka_unit_test_setup_teardown(test_listener, quiet, loud),
+        cmocka_unit_test_setup_teardown(test_deferred_lines, quiet, loud),
         cmocka_unit_test_setup_teardown(test_levels, quiet, loud),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
