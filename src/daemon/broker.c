@@ -11,7 +11,6 @@
 #include "core/view.h"
 #include "daemon/control.h"
 #include "daemon/notes.h"
-#include "daemon/query.h"
 #include "daemon/recovery.h"
 #include "daemon/replies.h"
 #include "daemon/settings.h"
@@ -300,7 +299,6 @@ int broker_open(broker *b, const broker_options *o, log_book *log)
     if (code)
         return code;
     settings_apply(b, NULL);
-    log_set_listener(log, query_log_line, b);
     r = peers_open(b, o->listen_fd);
     if (r < 0) {
         log_write(log, LOG_ERROR, "status=%s the socket cannot be served", status_name(r));

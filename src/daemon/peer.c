@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "daemon/broker.h"
+#include "daemon/query.h"
 #include "daemon/session.h"
 #include "granary.pb-c.h"
 
@@ -64,8 +65,7 @@ void peer_doom(peer *p)
         return;
     if (p->stage == PEER_FRESH)
         p->broker->peers.n_fresh--;
-    if (p->follows)
-        p->broker->peers.followers--;
+    query_unfollow(p);
     p->stage = PEER_DOOMED;
     p->next_doomed = p->broker->peers.doomed;
     p->broker->peers.doomed = p;

@@ -144,17 +144,27 @@ void query_answer(peer *p, const frame *f)
     else
         add_books(part_);
     part_send(part_, follow);
-    if (follow && p->stage == PEER_OPEN) {
-        b->peers.followers += !p->follows;
-        p->follows = true;
-        p->follow_number = f->header.number;
-    }
+    if (!follow || p->stage != PEER_OPEN)
+        return;
+    b->peers.followers += !p->follows;
+    p->follows = true;
+    p->follow_number = f->header.number;
+    log_set_listener(b->log, query_log_line, b);
+}
+
+void query_unfollow(peer *p)
+{
+    if (!p->follows)
+        return;
+    p->follows = false;
+    if (--p->broker->peers.followers == 0)
+        log_set_listener(p->broker->log, NULL, NULL); /* nobody waits for words: none are made */
 }
 
 void query_log_line(void *userdata, const log_line *line)
 {
     broker *b = userdata;
-    if (b->peers.followers == 0 || b->telling)
+    if (b->telling)
         return;
     b->telling = true; /* a follower that is dropped for not reading is a line, too */
     Granary__QueryReply m = GRANARY__QUERY_REPLY__INIT;
