@@ -59,7 +59,7 @@ int queue_run(command_call *call)
         return r;
     if (s->n_queue == 0)
         puts("Nobody waits.");
-    r = lists_queue(s, 0, screen_width(stdout));
+    r = lists_queue(s, 0);
     snapshot_destroy(s);
     return r < 0 ? exits_of_status(r) : books_flush(call);
 }

@@ -119,12 +119,24 @@ int lists_claims(const snapshot *s, unsigned indent, unsigned width)
     return finish(t, indent, width);
 }
 
-int lists_queue(const snapshot *s, unsigned indent, unsigned width)
+static void add_reason(table *t, const Granary__WaiterInfo *w)
+{
+    char size[SIZE_TEXT_MAX], missing[SIZE_TEXT_MAX + 16] = "", time[DURATION_TEXT_MAX],
+                                                      expected[DURATION_TEXT_MAX + 32] = "";
+
+    if (w->missing)
+        snprintf(missing, sizeof missing, "; %s is missing", size_format(w->missing, size));
+    if (w->expected_known)
+        snprintf(expected, sizeof expected, "; expected in %s", duration_format(w->expected_ms, time));
+    table_cell(t, "%s%s%s", w->reason, missing, expected);
+}
+
+/* Never cut: the reason is what people look for, and it stands last. */
+int lists_queue(const snapshot *s, unsigned indent)
 {
     static const table_column columns[] = {
-        {"PLACE", TABLE_RIGHT},   {"ID", TABLE_RIGHT},      {"LABEL", TABLE_LEFT},
-        {"USER", TABLE_LEFT},     {"PID", TABLE_RIGHT},     {"ASKS FOR", TABLE_LEFT},
-        {"WAITING", TABLE_RIGHT}, {"EXPECTED", TABLE_LEFT}, {"WHY", TABLE_LEFT},
+        {"PLACE", TABLE_RIGHT},   {"ID", TABLE_RIGHT},      {"LABEL", TABLE_LEFT}, {"USER", TABLE_LEFT},
+        {"ASKS FOR", TABLE_LEFT}, {"WAITING", TABLE_RIGHT}, {"WHY", TABLE_LEFT},
     };
     char user[BOOKS_USER_MAX], size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
     table *t;
@@ -141,21 +153,15 @@ int lists_queue(const snapshot *s, unsigned indent, unsigned width)
         table_count(t, a->id);
         table_cell(t, "%s", a->label);
         table_cell(t, "%s", books_user_name(a->uid, user));
-        table_cell(t, "%d", a->pid);
         size_format(a->chunk_size, size);
         if (a->min < a->want)
             table_cell(t, "%u to %u x %s", a->min, a->want, size);
         else
             table_cell(t, "%u x %s", a->want, size);
         table_cell(t, "%s", duration_format(w->waiting_ms, time));
-        table_cell(t, "%s%s", w->expected_known ? "in " : "-",
-                   w->expected_known ? duration_format(w->expected_ms, time) : "");
-        if (w->missing)
-            table_cell(t, "%s (%s more)", w->reason, size_format(w->missing, size));
-        else
-            table_cell(t, "%s", w->reason);
+        add_reason(t, w);
     }
-    return finish(t, indent, width);
+    return finish(t, indent, 0);
 }
 
 int lists_recalls(const snapshot *s, unsigned indent, unsigned width)

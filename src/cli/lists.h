@@ -10,7 +10,7 @@
 
 int lists_allocations(const snapshot *s, unsigned indent, unsigned width);
 int lists_claims(const snapshot *s, unsigned indent, unsigned width);
-int lists_queue(const snapshot *s, unsigned indent, unsigned width);
+int lists_queue(const snapshot *s, unsigned indent);
 int lists_recalls(const snapshot *s, unsigned indent, unsigned width);
 
 /* Live allocations: those that do not wait. */

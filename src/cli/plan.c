@@ -56,15 +56,31 @@ static const char *host_name(const query *q, uint32_t host)
     return "?";
 }
 
+/* Chunks that the broker may ask an allocation for: those above its firm ones, if its terms allow. */
+static uint32_t recallable(const Granary__AllocationInfo *a)
+{
+    bool may = (a->flags & GRANARY_RECALLABLE) != 0 && !books_is_waiting(a);
+    return may && a->chunks > a->min ? a->chunks - a->min : 0;
+}
+
+/* Where in the queue it would stand: behind everybody of at least its priority. */
+static uint32_t place_of(const plan *p, const snapshot *s)
+{
+    uint32_t place = 1;
+    for (size_t i = 0; i < s->n_queue; i++)
+        place += s->queue[i]->allocation && s->queue[i]->allocation->priority >= p->wish.priority;
+    return place;
+}
+
 /* Exit code of a plan: that of the request itself, had it been made with --now. */
 static int plan_exit(int status)
 {
     return status == STATUS_WAITING ? EXIT_NOT_NOW : exits_of_status(status);
 }
 
-static int plan_json(const plan *p, const query *q, const Granary__Reply *reply)
+static json_t *hosts_json(const query *q, const Granary__Reply *reply)
 {
-    json_t *root = json_object(), *hosts = json_array();
+    json_t *hosts = json_array();
 
     for (size_t i = 0; i < reply->n_extents; i++) {
         json_t *e = json_object();
@@ -72,49 +88,99 @@ static int plan_json(const plan *p, const query *q, const Granary__Reply *reply)
         json_object_set_new(e, "chunks", json_integer(reply->extents[i]->chunks));
         json_array_append_new(hosts, e);
     }
+    return hosts;
+}
+
+static json_t *donors_json(const snapshot *s)
+{
+    json_t *donors = json_array();
+
+    for (size_t i = 0; i < s->n_allocations; i++) {
+        const Granary__AllocationInfo *a = s->allocations[i];
+        if (recallable(a) == 0)
+            continue;
+        json_t *e = json_object();
+        json_object_set_new(e, "allocation", json_integer((json_int_t)a->id));
+        json_object_set_new(e, "chunk_size", json_integer((json_int_t)a->chunk_size));
+        json_object_set_new(e, "chunks", json_integer(recallable(a)));
+        json_array_append_new(donors, e);
+    }
+    return donors;
+}
+
+static int plan_json(const plan *p, const query *q, const Granary__Reply *reply, const snapshot *s)
+{
+    json_t *root = json_object();
+    bool now = reply->status == 0;
+
     json_object_set_new(root, "status", json_string(status_name(reply->status)));
-    json_object_set_new(root, "now", json_boolean(reply->status == 0));
+    json_object_set_new(root, "now", json_boolean(now));
     json_object_set_new(root, "chunk_size", json_integer((json_int_t)p->wish.chunk_size));
     json_object_set_new(root, "want", json_integer(p->wish.want));
-    json_object_set_new(root, "hosts", hosts);
-    json_object_set_new(root, "place", json_integer(reply->place));
-    json_object_set_new(root, "reason", json_string(reply->reason));
-    json_object_set_new(root, "text", json_string(reply->text));
-    json_object_set_new(root, "most", json_integer((json_int_t)reply->most));
+    json_object_set_new(root, "hosts", hosts_json(q, reply));
+    json_object_set_new(root, "place", json_integer(now ? 0 : place_of(p, s)));
+    json_object_set_new(root, "could_be_asked", now ? json_array() : donors_json(s));
     json_object_set_new(root, "expected_ms",
                         reply->expected_known ? json_integer((json_int_t)reply->expected_ms) : json_null());
     return books_json_print(p->call, root);
 }
 
-static void plan_text(const plan *p, const query *q, const Granary__Reply *reply)
+static void print_granted(const plan *p, const query *q, const Granary__Reply *reply)
 {
-    char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
+    char size[SIZE_TEXT_MAX], safe[TABLE_CELL_MAX];
 
     size_format(p->wish.chunk_size, size);
-    if (reply->status == 0) {
-        printf("Would be granted now:");
-        for (size_t i = 0; i < reply->n_extents; i++) {
-            text_escape(safe, sizeof safe, host_name(q, reply->extents[i]->host));
-            printf("%s %u x %s on %s", i ? "," : "", reply->extents[i]->chunks, size, safe);
-        }
-        putchar('\n');
-        return;
+    printf("Would be granted now:");
+    for (size_t i = 0; i < reply->n_extents; i++) {
+        text_escape(safe, sizeof safe, host_name(q, reply->extents[i]->host));
+        printf("%s %u x %s on %s", i ? "," : "", reply->extents[i]->chunks, size, safe);
     }
-    printf("%u x %s would wait", p->wish.want, size);
-    if (reply->place)
-        printf(", place %u", reply->place);
-    text_escape(safe, sizeof safe, reply->reason[0] ? reply->reason : reply->text);
-    printf("%s%s\n", safe[0] ? ": " : "", safe);
+    puts(reply->n_extents ? "" : " nothing yet; chunks would come as memory frees up");
+}
+
+static void print_waiting(const plan *p, const Granary__Reply *reply, const snapshot *s)
+{
+    char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
+    uint64_t most = 0;
+    bool donors = false;
+
+    for (size_t i = 0; i < s->n_hosts; i++)
+        most = s->hosts[i]->free > most ? s->hosts[i]->free : most;
+    printf("%u x %s would wait, at place %u: the most that is free on one host is %s\n", p->wish.want,
+           size_format(p->wish.chunk_size, size), place_of(p, s), size_format(most, freed));
     if (reply->expected_known)
         printf("Expected to start in %s.\n", duration_format(reply->expected_ms, time));
-    if (reply->n_extents) {
-        printf("Would be asked to give back:");
-        for (size_t i = 0; i < reply->n_extents; i++) {
-            text_escape(safe, sizeof safe, host_name(q, reply->extents[i]->host));
-            printf("%s %u chunks on %s", i ? "," : "", reply->extents[i]->chunks, safe);
-        }
-        putchar('\n');
+    for (size_t i = 0; i < s->n_allocations; i++) {
+        const Granary__AllocationInfo *a = s->allocations[i];
+        if (recallable(a) == 0)
+            continue;
+        text_escape(safe, sizeof safe, a->label);
+        printf("Could be asked: allocation %" PRIu64 " (%s), up to %u x %s\n", a->id, safe, recallable(a),
+               size_format(a->chunk_size, size));
+        donors = true;
     }
+    if (!donors)
+        puts("Nobody holds memory that could be asked back: it starts when somebody ends.");
+}
+
+static int plan_print(const plan *p, query *q, const Granary__Reply *reply)
+{
+    snapshot *s;
+    int r = query_snapshot(q, &s);
+
+    if (r < 0) {
+        options_say(p->call, "%s", query_why(q));
+        return exits_of_status(r);
+    }
+    int code = 0;
+    if (p->call->json)
+        code = plan_json(p, q, reply, s);
+    else if (reply->status == 0)
+        print_granted(p, q, reply);
+    else
+        print_waiting(p, reply, s);
+    snapshot_destroy(s);
+    return code ? code : books_flush(p->call);
 }
 
 int plan_run(command_call *call)
@@ -140,11 +206,7 @@ int plan_run(command_call *call)
         query_close(q);
         return exits_of_status(r);
     }
-    int code = 0;
-    if (call->json)
-        code = plan_json(&p, q, reply);
-    else
-        plan_text(&p, q, reply);
+    int code = plan_print(&p, q, reply);
     query_close(q);
-    return code ? code : books_flush(call) ? EXIT_FAILED : plan_exit(r);
+    return code ? code : plan_exit(r);
 }

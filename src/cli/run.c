@@ -83,6 +83,10 @@ static int run_allocate(run *r)
     waiting_init(&w, r->verbose);
     int status = granary_allocate(r->client, &request, &r->held, waiting_progress, &w);
     waiting_clear(&w);
+    if (status == GRANARY_E_TIMEOUT && w.reason[0]) {
+        options_say(r->call, "no memory within the time given: %s", w.reason);
+        return exits_of_status(status);
+    }
     if (status < 0)
         return say_client(r, "", status);
     r->limit = request.chunk_size * request.want;

@@ -62,8 +62,8 @@ static void print_host(const Granary__HostInfo *h, bool bar)
 
     text_escape(name, sizeof name, h->name);
     text_escape(reason, sizeof reason, h->enforcement_reason);
-    printf("%s: %s, %u cores, limits by %s%s%s%s\n", name, h->state, h->cores, h->enforcement, reason[0] ? " (" : "",
-           reason, reason[0] ? ")" : "");
+    printf("%s: %s, %u cores, limits by %s%s%s\n", name, h->state, h->cores, h->enforcement, reason[0] ? ": " : "",
+           reason);
     printf("  %-12s %8s  of %s; %s of it used now\n", "granted", h->granted ? size_format(h->granted, granted) : "0",
            size_format(h->total, total), h->used ? size_format(h->used, used) : "0");
     print_unsold(h);
@@ -86,7 +86,7 @@ static int print_lists(const snapshot *s, unsigned width)
     printf("\nWaiting: %s", s->n_queue ? "" : "nobody\n");
     if (s->n_queue) {
         printf("%zu\n", s->n_queue);
-        r = lists_queue(s, 2, width);
+        r = lists_queue(s, 2);
     }
     if (r == 0 && s->n_recalls) {
         printf("\nAsked back: %zu\n", s->n_recalls);

@@ -18,9 +18,10 @@ int waiting_progress(const granary_wait_info *info, void *userdata)
     waiting *w = userdata;
     char line[sizeof w->last], reason[sizeof info->reason * 2], time[DURATION_TEXT_MAX];
 
+    text_escape(reason, sizeof reason, info->reason);
+    snprintf(w->reason, sizeof w->reason, "%.*s", (int)sizeof w->reason - 1, reason);
     if (!w->terminal && !w->verbose)
         return 0;
-    text_escape(reason, sizeof reason, info->reason);
     int n =
         snprintf(line, sizeof line, "granary: waiting, place %u%s%.160s", info->place, reason[0] ? ": " : "", reason);
     if (info->expected_ms >= 0 && n > 0 && (size_t)n < sizeof line)

@@ -14,6 +14,7 @@ typedef struct {
     bool shown;    /* a line stands on the terminal */
     unsigned width;
     char last[256];
+    char reason[160]; /* why it waits, as last told; "" when it does not */
 } waiting;
 
 void waiting_init(waiting *w, bool verbose);

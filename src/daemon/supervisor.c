@@ -272,8 +272,9 @@ static int take_locks(supervisor *s, char *why, size_t why_size)
         return EXIT_RUNNING;
     if (r < 0 && r != STATUS_BUSY)
         return EXIT_OTHER;
-    if (locks_state(c->state, s->who.uid, s->who.gid, &s->lock_fd, why, why_size) < 0)
-        return EXIT_STATE;
+    r = locks_state(c->state, s->who.uid, s->who.gid, &s->lock_fd, why, why_size);
+    if (r < 0)
+        return r == STATUS_BUSY ? EXIT_RUNNING : EXIT_STATE;
     bool everybody = geteuid() == 0 && !s->options->user_instance;
     r = listen_open(c->socket, everybody, &s->listen_fd, why, why_size);
     if (r < 0)

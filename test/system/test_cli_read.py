@@ -77,13 +77,16 @@ def test_one_screen_tells_where_the_memory_is_and_why_a_job_waits(broker):
 
 
 def test_hostile_names_never_reach_the_terminal(broker):
-    hold(broker, "50M", "--label", "evil\x1b[2J\x07\n\u202e")
-    for words in [["status"], ["allocations", "--claims"], ["log"]]:
+    evil = "evil\x1b[2J\x07\n\u202e"
+    done = broker.run("run", "-m", "50M", "--label", evil, "--", "true")
+    assert done.returncode == 2 and "label" in done.stderr and "\x1b" not in done.stderr
+    job = broker.begin("run", "-m", "50M", "--", "sh", "-c", "exec sleep 60", evil)
+    broker.wait(lambda s: any(a["pid"] == job.pid and a["claims"] and a["claims"][0]["pids"] for a in s["allocations"]))
+    for words in [["status"], ["allocations", "--claims"], ["log"], ["snapshot"]]:
         text = broker.run(*words, check=True).stdout
-        assert "evil" in text
         for raw in ["\x1b", "\x07", "\u202e"]:
             assert raw not in text
-    assert "\x1b" not in broker.run("snapshot", check=True).stdout
+    assert "sleep 60 evil" in broker.run("allocations", "--claims", check=True).stdout
 
 
 def test_plan_tells_without_doing(broker):
@@ -94,8 +97,10 @@ def test_plan_tells_without_doing(broker):
     hold(broker, "2G")
     done = broker.run("plan", "-m", "2G")
     assert done.returncode == 75 and "would wait" in done.stdout
+    assert "at place 1: the most that is free on one host is 1.0G" in done.stdout
+    assert "Nobody holds memory that could be asked back" in done.stdout
     plan = json.loads(broker.run("plan", "-m", "2G", "--json").stdout)
-    assert plan["now"] is False and plan["want"] == 1
+    assert (plan["now"], plan["want"], plan["place"], plan["could_be_asked"]) == (False, 1, 1, [])
     done = broker.run("plan", "-m", "8G")
     assert done.returncode == 122
     assert broker.snapshot()["queue"] == []
