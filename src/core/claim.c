@@ -257,13 +257,14 @@ static void reply_end(core *c, pending *p, const claim *k, const event_claim_ans
 void claim_on_opened(core *c, const event_claim_answer *e)
 {
     claim *k = claim_there(c, e->gen, e->host);
-    if (!k || k->state != CLAIM_OPENING)
+    if (!k || (k->state != CLAIM_OPENING && (k->state != CLAIM_CLOSING || e->status == 0)))
         return;
     pending *p = answered(k, PENDING_OPEN, e->tag);
     if (e->status != 0) {
+        /* Nothing runs in it; told to end meanwhile, it is over all the same. */
         if (p)
             pending_reply(c, p, (outcome){.status = agent_status(e->status), .allocation = k->allocation->id});
-        claim_end(c, k, CAUSE_EXIT, false);
+        claim_end(c, k, CAUSE_EXIT, true);
         return;
     }
     claim_set_state(c, k, CLAIM_OPEN);

@@ -271,8 +271,7 @@ static int load_answer(core *c, const record_answer *r)
     session *s = session_find(c, r->session);
     if (!s)
         return STATUS_CORRUPT;
-    if (r->number.v > s->acked.v)
-        request_keep(c, s, r);
+    request_keep(c, s, r);
     return STATUS_OK;
 }
 

@@ -36,6 +36,8 @@ static bool answer_less(const answer *a, const answer *b)
 
 void request_keep(core *c, session *s, const record_answer *record)
 {
+    if (record->number.v <= s->acked.v)
+        return; /* a late answer to what was acknowledged unseen */
     if (!list_empty(&s->answers) && (s->n_answers >= ANSWERS_MAX || pool_left(&c->answers) == 0)) {
         request_forget(c, s, container_of(s->answers.next, answer, node)->record.number);
         if (c->recovered)
