@@ -200,7 +200,10 @@ static bool sweep_one(core *c, allocation *a)
         holding_release(c, x, x->held, (allocation_id){0});
     }
     holding_unreserve_all(c, a);
-    a->want = 0;
+    if (a->want != 0) {
+        a->want = 0;
+        mark_allocation(c, a);
+    }
     list_remove(&a->sweep_node);
     allocation_relist(c, a);
     allocation_settle(c, a);
