@@ -221,8 +221,8 @@ static void cache_step(granary_cache *k)
     cache_give(k);
     uint32_t held = cache_held(k), wanted = cache_wanted(k);
     uint32_t target = held > wanted ? held - wanted : 1;
-    if (held == 0 || k->asking || k->calling || k->due != CALL_NONE)
-        return;
+    if (held == 0 || k->leaving > 0 || k->asking || k->calling || k->due != CALL_NONE)
+        return; /* with a release unanswered, what is held may be counted too low */
     bool paused = client_now() < k->retry_at;
     if (k->claim == 0) {
         if (!paused)

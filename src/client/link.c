@@ -115,14 +115,14 @@ static int on_welcome(granary_client *c, const Granary__Welcome *w)
         client_end(c, STATUS_LOST, "the broker no longer knows this session: its allocations are over");
         return 0;
     }
-    l->session = w->session;
-    memcpy(l->token, w->token.data, sizeof l->token);
     int r = hosts_learn(c, w->hosts, w->n_hosts, w->local_host);
     if (r == 0)
         r = allocations_reattach(c, w);
     if (r < 0)
         return r;
     claims_reattach(c, w);
+    l->session = w->session;
+    memcpy(l->token, w->token.data, sizeof l->token);
     channel_set_state(l->channel, PEER_BROKER_TO_CLIENT);
     l->state = LINK_UP;
     l->pause = LINK_PAUSE_MS;

@@ -217,7 +217,10 @@ static void want_tell(pool_state *p, pool_out out)
     else if (due > p->broker_want)
         due = p->broker_want;
     pool_message m = {.kind = POOL_WANT, .chunks = due};
-    if (p->want_asked || p->own_leaving > 0 || due == p->broker_want)
+    for (size_t i = 0; i < p->n_hosts; i++)
+        if (p->hosts[i].leaving > 0)
+            return; /* until it is answered, what is held may be counted too low */
+    if (p->want_asked || due == p->broker_want)
         return;
     p->want_asked = out.put(out.userdata, &m);
 }

@@ -16,11 +16,13 @@
 #include "granary.pb-c.h"
 #include "proto/channel.h"
 
-#define LINES   512
-#define CLAIMS  64
+#define LINES  4096
+#define CLAIMS 64
 static char as_said[] = "as the test said", here[] = "here", no_memory[] = "no memory is free", fake_name[] = "fake";
 
 #define TYPE(x) GRANARY__MESSAGE_TYPE__TYPE_##x
+
+_Thread_local bool fake_thread;
 
 struct fake_broker {
     pthread_mutex_t lock;
@@ -419,6 +421,7 @@ static void serve(fake_broker *f)
 static void *run(void *data)
 {
     fake_broker *f = data;
+    fake_thread = true;
     pthread_mutex_lock(&f->lock);
     while (!f->stop) {
         struct pollfd polls[3] = {{.fd = f->wake, .events = POLLIN},

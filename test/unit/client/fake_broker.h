@@ -14,6 +14,9 @@ typedef struct fake_broker fake_broker;
 
 #define FAKE_HOST 3u
 
+/* True on the broker's own thread. */
+extern _Thread_local bool fake_thread;
+
 fake_broker *fake_start(uint32_t capacity); /* chunks that it may grant */
 void fake_stop(fake_broker *f);
 const char *fake_socket(const fake_broker *f);

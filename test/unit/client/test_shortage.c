@@ -1,0 +1,130 @@
+/*
+ * The n-th allocation of memory fails, for every n: each call either fails cleanly, and works when it is tried again,
+ * or does its work; nothing is lost, nothing hangs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fake_broker.h"
+#include "granary.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static atomic_long left; /* allocations until one fails; 0 = none will */
+static atomic_bool failed;
+
+static bool fails(void)
+{
+    if (fake_thread || atomic_load(&left) == 0 || atomic_fetch_sub(&left, 1) != 1)
+        return false;
+    atomic_store(&failed, true);
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return fails() ? NULL : __real_realloc(p, size);
+}
+
+/* Tries once more when the failure was the planned one. */
+#define WORKS(call)                                                                                                    \
+    do {                                                                                                               \
+        int first = (call);                                                                                            \
+        if (first == GRANARY_E_NO_MEMORY)                                                                              \
+            first = (call);                                                                                            \
+        assert_int_equal(first, 0);                                                                                    \
+    } while (0)
+
+static void scenario(fake_broker *fake, int self, bool event_loop)
+{
+    granary_client *client;
+    granary_pool *pool;
+    granary_slot a, b, c;
+    granary_claim_end end;
+    granary_client_options o = {.socket = fake_socket(fake), .program = "test", .event_loop = event_loop};
+    granary_pool_options q = {.label = "p", .chunk_size = 4096, .want = 3};
+    WORKS(granary_client_open(&client, &o));
+    if (!(pool = granary_pool_open(client, &q)))
+        pool = granary_pool_open(client, &q);
+    assert_non_null(pool);
+    WORKS(granary_slot_acquire(pool, &a, 5000));
+    WORKS(granary_slot_enter(pool, &a, self));
+    WORKS(granary_slot_acquire(pool, &b, 5000));
+    WORKS(granary_slot_enter(pool, &b, self));
+    fake_recall(fake, 5, 2);
+    WORKS(granary_slot_release(pool, &a, &end));
+    if (!event_loop)
+        assert_true(fake_await(fake, "RELEASE 11 recall 5"));
+    fake_break(fake);
+    WORKS(granary_slot_release(pool, &b, &end));
+    while (fake_held(fake) > 1) { /* both chunks go */
+        granary_slot_acquire(pool, &c, 20);
+        granary_slot_release(pool, &c, NULL);
+    }
+    fake_capacity(fake, 3);
+    WORKS(granary_slot_acquire(pool, &a, 5000));
+    WORKS(granary_slot_acquire(pool, &b, 5000));
+    WORKS(granary_slot_acquire(pool, &c, 5000));
+    granary_pool_close(pool);
+    granary_client_close(client);
+}
+
+static void every_allocation_may_fail(bool event_loop)
+{
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    long n = 0;
+    do {
+        fake_broker *fake = fake_start(3);
+        atomic_store(&failed, false);
+        atomic_store(&left, ++n);
+        scenario(fake, self, event_loop);
+        atomic_store(&left, 0);
+        fake_stop(fake);
+    } while (atomic_load(&failed));
+    assert_true(n > 40); /* it did fail, again and again */
+    close(self);
+}
+
+static void with_a_thread(void **state)
+{
+    (void)state;
+    every_allocation_may_fail(false);
+}
+
+static void in_an_event_loop(void **state)
+{
+    (void)state;
+    every_allocation_may_fail(true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_a_thread),
+        cmocka_unit_test(in_an_event_loop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
