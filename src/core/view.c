@@ -6,6 +6,8 @@
  */
 #include "core/view.h"
 
+#include "core/session.h"
+
 #include <string.h>
 
 #include "core/allocation.h"
@@ -297,6 +299,12 @@ int view_waiter_by_id(const core *c, ms_t now, allocation_id id, waiter_view *re
 }
 
 /* ---- the whole ---- */
+
+request_no view_session_seen(const core *c, session_id id)
+{
+    const session *s = session_find(c, id);
+    return s ? s->highest : (request_no){0};
+}
 
 void view_totals(const core *c, totals_view *ret)
 {

@@ -95,6 +95,9 @@ int view_claim_by_gen(const core *core, generation gen, claim_view *ret);
 int view_recall_by_id(const core *core, recall_id id, recall_view *ret);
 int view_waiter_by_id(const core *core, ms_t now, allocation_id id, waiter_view *ret);
 
+/* The highest request number of a session that the books have seen; 0 when there is none, or no such session. */
+request_no view_session_seen(const core *core, session_id id);
+
 /* Counts, for limits and for idling out. */
 typedef struct {
     uint32_t hosts, sessions, attached, allocations, waiting, claims, recalls;

@@ -47,6 +47,7 @@ static void welcome_send(peer *p, const uint8_t token[16], bool reattached)
     w.session = p->session.v;
     w.token = (ProtobufCBinaryData){.len = 16, .data = (uint8_t *)token};
     w.reattached = reattached;
+    w.acked = reattached ? view_session_seen(b->driver.core, p->session).v : 0;
     w.broker = info_broker(b);
     w.local_host = scratch_text(&b->scratch, b->link.channel && b->link.named ? b->local_host : "");
     w.hosts = scratch_take(&b->scratch, (totals.hosts + 1) * sizeof *w.hosts);
