@@ -18,8 +18,7 @@ typedef struct {
 static int sum(list_node *head)
 {
     int n = 0;
-    list_each(i, head, item, node)
-        n = n * 10 + i->v;
+    list_each(i, head, item, node) n = n * 10 + i->v;
     return n;
 }
 
@@ -44,9 +43,7 @@ static void test_order(void **state)
     assert_true(list_empty(&other));
     assert_int_equal(sum(&head), 1234);
     list_splice(&head, &other);
-    list_each_safe(k, &head, item, node)
-        if (k->v % 2 == 0)
-            list_remove(&k->node);
+    list_each_safe(k, &head, item, node) if (k->v % 2 == 0) list_remove(&k->node);
     assert_int_equal(sum(&head), 13);
     list_remove(&i[1].node); /* in no list: nothing happens */
     assert_int_equal(sum(&head), 13);
