@@ -15,6 +15,8 @@
 
 #include "base/status.h"
 
+#define INNER_DEPTH_MAX 16 /* of groups that a task may make inside its own */
+
 static char text[PROCFS_TEXT_MAX];
 
 static int status_of_errno(int error)
@@ -310,20 +312,62 @@ int cgroup_group_open(int books_dir, uint64_t gen, bool make, int *ret, bool *re
     return open_or_make(books_dir, name, make, ret, ret_made);
 }
 
+/* Calls `visit` with each folder right below `dir`. A folder has two links more than it has folders inside. */
+static int each_inner(int dir, int depth, int (*visit)(int dir, const char *name, int depth, void *context),
+                      void *context)
+{
+    struct stat info;
+    if (fstat(dir, &info) < 0)
+        return status_of_errno(errno);
+    if (info.st_nlink <= 2)
+        return 0; /* the common case */
+    if (depth == INNER_DEPTH_MAX)
+        return STATUS_LIMIT;
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (!folder) {
+        if (fd >= 0)
+            close(fd);
+        return STATUS_SYSTEM;
+    }
+    int r = 0;
+    for (struct dirent *entry; r == 0 && (entry = readdir(folder));)
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            r = visit(dir, entry->d_name, depth + 1, context);
+    closedir(folder);
+    return r;
+}
+
+/* Groups that a task made inside its own: only empty ones can be removed. */
+static int remove_inner(int dir, const char *name, int depth, void *context)
+{
+    int fd = -1;
+    int r = open_folder(dir, name, &fd);
+    if (r == 0) {
+        r = each_inner(fd, depth, remove_inner, context);
+        close(fd);
+    }
+    if (r == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0)
+        r = status_of_errno(errno);
+    return r == STATUS_NOT_FOUND ? 0 : r;
+}
+
 int cgroup_group_remove(int books_dir, uint64_t gen)
 {
     char name[32];
     snprintf(name, sizeof name, "c%llu", (unsigned long long)gen);
     if (unlinkat(books_dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
         return 0;
-    return status_of_errno(errno);
+    if (errno != EBUSY && errno != ENOTEMPTY)
+        return status_of_errno(errno);
+    return remove_inner(books_dir, name, 0, NULL);
 }
 
 /*
  * Opened anew each time: version 1 builds the list when the file is opened and serves the same one to
  * every later read of that descriptor for a second.
  */
-int cgroup_processes(int dir, pids *to)
+static int processes_of(int dir, pids *to)
 {
     int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -353,6 +397,25 @@ int cgroup_processes(int dir, pids *to)
     }
     close(fd);
     return r;
+}
+
+static int inner_processes(int dir, const char *name, int depth, void *context)
+{
+    int fd = -1;
+    int r = open_folder(dir, name, &fd);
+    if (r == 0) {
+        r = processes_of(fd, context);
+        if (r == 0)
+            r = each_inner(fd, depth, inner_processes, context);
+        close(fd);
+    }
+    return r == STATUS_NOT_FOUND ? 0 : r;
+}
+
+int cgroup_processes(int dir, pids *to)
+{
+    int r = processes_of(dir, to);
+    return r < 0 ? r : each_inner(dir, 0, inner_processes, to);
 }
 
 int cgroup_attach(int procs_fd, pid_t pid)

@@ -47,8 +47,9 @@ void cgroup_books_remove(const char *base, const char *books);
 int cgroup_list(int books_dir, generations *ret);
 /* c<generation>: opened, or made. `*ret_made` tells. */
 int cgroup_group_open(int books_dir, uint64_t gen, bool make, int *ret, bool *ret_made);
+/* With the empty groups that its tasks made inside. STATUS_STATE: somebody is in there. */
 int cgroup_group_remove(int books_dir, uint64_t gen);
-/* Reads cgroup.procs anew. */
+/* Every process in the group and in groups that its tasks made inside. */
 int cgroup_processes(int dir, pids *to);
 int cgroup_attach(int procs_fd, pid_t pid);
 

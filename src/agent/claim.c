@@ -18,8 +18,8 @@
 #include "agent/members.h"
 #include "base/status.h"
 
-#define SWEEPS_MAX      4    /* looks at a group in one turn of the loop; then others have their turn */
-#define SAMPLED_WELL_MS 500u /* of a task's life: then its samples say enough */
+#define SWEEPS_MAX      4     /* looks at a group in one turn of the loop; then others have their turn */
+#define SAMPLED_WELL_MS 2000u /* of a task's life: then its samples say enough */
 #define SMALL_TASK      MIB(1)
 #define OOM_LOOKS_MS    1024u
 #define CLOSE_LOOK_MS   512u /* a group that cannot be removed for so long is left, and reported */
@@ -121,8 +121,7 @@ static int watch_members(claim *c, members *m)
 static bool claim_sweep(claim *c, bool kill)
 {
     static members m; /* large; used up before anything can come back here */
-    bool at_once = kill && ops(c)->kill && ops(c)->kill(c->group) == 0;
-    bool by_hand = kill && !at_once;
+    bool by_hand = kill && !ops(c)->kill;
     bool watched = false;
     for (int turn = 0; turn < SWEEPS_MAX && !watched; turn++) {
         uint32_t most = by_hand || ops(c)->members_by_watch ? MEMBERS_MAX : 1;
@@ -134,7 +133,9 @@ static bool claim_sweep(claim *c, bool kill)
             return true;
         }
         c->killed |= kill && c->state == CLAIM_ENDING;
-        if (by_hand && members_kill(&m) < 0)
+        if (kill && !by_hand)
+            by_hand = ops(c)->kill(c->group) < 0; /* then by hand, with all members, in the next turn */
+        else if (kill && members_kill(&m) < 0)
             notice(c, "warning", "a process could not be killed");
         watched = m.count > 0 && watch_members(c, &m) == 0;
         members_close(&m);
@@ -643,8 +644,11 @@ static void on_timer(uv_timer_t *timer)
     if (c->sample_at && c->sample_at <= now) {
         c->sample_at = 0;
         c->sample_step *= 2;
-        uint64_t step = c->sample_step;
-        if (claim_measure(c, NULL) == 0 && !c->sample_at && step < c->world->sample_ms)
+        uint64_t step = c->sample_step < SAMPLE_MOST_MS ? c->sample_step : SAMPLE_MOST_MS;
+        bytes_t before = c->used;
+        /* What stands still is left to the host's sample, which starts this again when it sees growth. */
+        if (claim_measure(c, NULL) == 0 && !c->sample_at && step < c->world->sample_ms &&
+            (c->used != before || c->samples < 3))
             c->sample_at = now + step;
     }
     if (c->oom_at && c->oom_at <= now)

@@ -25,6 +25,7 @@
 #define LOOK_FIRST_MS      1u    /* growing timers double from here */
 #define LOOK_MOST_MS       1000u /* to here */
 #define SAMPLE_FIRST_MS    50u   /* after an entry */
+#define SAMPLE_MOST_MS     200u  /* while use changes */
 #define LIMIT_TRIES_MS     5000u /* a limit that use stays above for so long is refused */
 
 typedef struct claim claim;

@@ -137,6 +137,9 @@ def test_tasks_outlive_the_agent_and_are_found_again(books, gated):
     first = Agent(books, uid=NOBODY).begin()
     task = gated(7, "/bin/sleep", "30")
     claim(first, 7, task)
+    until = time.monotonic() + 10
+    while b"GRANARY_CLAIM" not in open(f"/proc/{task.pid}/environ", "rb").read() and time.monotonic() < until:
+        time.sleep(0.01)
     first.kill()
     second = Agent(books, uid=NOBODY)
     assert list(second.hello.groups) == [7]
