@@ -395,5 +395,8 @@ void peers_close(broker *b)
             peer_free(b->peers.table[i]);
     free(b->peers.table);
     free(b->peers.free_slots);
-    b->peers = (peers){0};
+    b->peers.table = NULL; /* the listener stays as it is until the loop has closed it */
+    b->peers.free_slots = NULL;
+    b->peers.capacity = b->peers.n = b->peers.n_free = b->peers.n_fresh = b->peers.followers = 0;
+    b->peers.dirty = b->peers.backlog = b->peers.doomed = NULL;
 }
