@@ -1,0 +1,111 @@
+/* test_claim.c - debt, quarantine, refusal, silence. */
+#include "world.h"
+
+static void test_debt_is_paid_first(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g[3];
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 4, 4, 0), &a), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(world_claim(&w, s, a, h, 1, &g[i]), 0);
+    assert_int_equal(world_release(&w, s, a, (recall_id){0}, h, 5), STATUS_STATE); /* more than is held */
+    assert_int_equal(world_release(&w, s, a, (recall_id){0}, h, 2), 0);            /* one idle, one claimed */
+    assert_int_equal(world_view(&w, h).free, GIB(1));
+    assert_int_equal(world_view(&w, h).returning, GIB(1));
+    assert_int_equal(world_claim(&w, s, a, h, 1, NULL), STATUS_STATE);
+    world_drained(&w, h, g[0]); /* not told to end: an open claim outlives its tasks */
+    assert_int_equal(world_view(&w, h).returning, GIB(1));
+    world_tick(&w, w.timers.returning_ms); /* the newest claim is told to end */
+    assert_int_equal(world_order(&w, ORDER_END, 0)->gen.v, g[2].v);
+    assert_false(world_order(&w, ORDER_END, 0)->kill);
+    assert_null(world_order(&w, ORDER_END, 1));
+    world_drained(&w, h, g[2]);
+    assert_int_equal(world_view(&w, h).returning, 0);
+    assert_int_equal(world_view(&w, h).free, GIB(2));
+    world_replay(&w);
+    world_close(&w);
+}
+
+static void test_quarantine(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_CLOSE);
+    e.close.gen = g;
+    e.close.kill = true;
+    world_step(&w, &e);
+    world_tick(&w, w.timers.quarantine_ms);
+    assert_int_equal(world_reply(&w)->status, STATUS_AGENT);
+    assert_int_equal(world_view(&w, h).quarantine, GIB(1));
+    assert_int_equal(world_view(&w, h).granted, GIB(1));
+    assert_int_equal(world_view(&w, h).free, GIB(2));
+    world_replay(&w);
+    world_tick(&w, w.timers.quarantine_ms); /* looked at again */
+    assert_non_null(world_order(&w, ORDER_END, 0));
+    world_drained(&w, h, g);
+    assert_int_equal(world_view(&w, h).quarantine, 0);
+    assert_int_equal(world_view(&w, h).free, GIB(3));
+    world_replay(&w);
+    world_close(&w);
+}
+
+static void test_refused_and_silent(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), stranger = world_session(&w, 1001, false);
+    allocation_id a;
+    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
+    assert_int_equal(world_claim(&w, stranger, a, h, 1, NULL), STATUS_DENIED);
+    core_event e = world_request(&w, s, EVENT_CLAIM);
+    e.claim.id = a;
+    e.claim.host = h;
+    e.claim.chunks = 1;
+    world_step(&w, &e);
+    effect_order o = *world_order(&w, ORDER_OPEN, 0);
+    world_step(&w, &e); /* repeated while it waits: no second effect */
+    assert_null(world_order(&w, ORDER_OPEN, 0));
+    assert_null(world_reply(&w));
+    world_answer(&w, EVENT_CLAIM_OPENED, h, o.gen, STATUS_DEAD, o.tag);
+    assert_int_equal(world_reply(&w)->status, STATUS_DEAD);
+    world_step(&w, &e); /* repeated after: the same answer */
+    assert_int_equal(world_reply(&w)->status, STATUS_DEAD);
+    e = world_request(&w, s, EVENT_CLAIM);
+    e.claim.id = a;
+    e.claim.host = h;
+    e.claim.chunks = 1;
+    world_step(&w, &e);
+    assert_true(world_order(&w, ORDER_OPEN, 0)->gen.v > o.gen.v);
+    core_event gone = {.kind = EVENT_HOST_GONE, .gone = h};
+    world_step(&w, &gone);
+    assert_int_equal(world_reply(&w)->status, STATUS_SILENT);
+    assert_int_equal(world_claim(&w, s, a, h, 1, NULL), STATUS_SILENT);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    assert_non_null(world_order(&w, ORDER_WELCOME, 0));
+    assert_true(world_order(&w, ORDER_EXPECT, 0)->ending);
+    assert_non_null(world_order(&w, ORDER_READY, 0));
+    assert_int_equal(world_view(&w, h).state, HOST_UNKNOWN);
+    world_replay(&w);
+    world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
+                                       cmocka_unit_test(test_refused_and_silent)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

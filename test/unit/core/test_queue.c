@@ -1,0 +1,79 @@
+/* test_queue.c - turns, age guard, refusals, time. */
+#include "world.h"
+
+static void test_smaller_passes_until_the_guard(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a, b, big, small, later;
+    world_allocate(&w, s, world_terms(GIB(2), 1, 1, 0), &a);
+    world_allocate(&w, s, world_terms(GIB(2), 1, 1, 0), &b);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), &big), STATUS_WAITING);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &small), STATUS_WAITING);
+    world_release(&w, s, a, (recall_id){0}, h, 1);
+    assert_int_equal(world_allocation(&w, small).state, ALLOCATION_LIVE); /* it fits, the older one does not */
+    assert_int_equal(world_view(&w, h).held, 0);
+    world_tick(&w, w.timers.age_guard_ms);
+    assert_int_equal(world_view(&w, h).held, GIB(1));
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &later), STATUS_WAITING);
+    world_release(&w, s, b, (recall_id){0}, h, 1);
+    assert_int_equal(world_view(&w, h).held, GIB(3));
+    waiter_view v;
+    assert_int_equal(view_waiter_by_id(w.core, w.now, big, &v), 0);
+    assert_int_equal(v.place, 1);
+    assert_int_equal(v.reason, WAIT_HELD);
+    assert_int_equal(v.missing, GIB(1));
+    world_release(&w, s, small, (recall_id){0}, h, 1);
+    assert_int_equal(world_allocation(&w, big).state, ALLOCATION_LIVE);
+    assert_int_equal(world_view(&w, h).held, 0);
+    world_replay(&w);
+    world_close(&w);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), op = world_session(&w, 0, true);
+    allocation_id a, first;
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(5), 1, 1, 0), NULL), STATUS_NEVER);
+    assert_int_equal(world_reply(&w)->most, GIB(4));
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 5, 5, 0), NULL), STATUS_NEVER);
+    assert_int_equal(world_allocate(&w, s, world_terms(0, 1, 1, 0), NULL), STATUS_INVALID);
+    assert_int_equal(world_allocate(&w, s, world_terms(UINT64_MAX / 2, 3, 3, 0), NULL), STATUS_INVALID);
+    assert_int_equal(world_allocate(&w, s, world_terms(1, 1, 2, 0), NULL), STATUS_INVALID);
+    allocation_terms t = world_terms(GIB(1), 1, 1, 0);
+    t.priority = 1;
+    assert_int_equal(world_allocate(&w, s, t, NULL), STATUS_DENIED);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), &a), STATUS_OK);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 1, 1, TERM_NO_WAIT), NULL), STATUS_NOT_NOW);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), NULL), STATUS_WAITING);
+    assert_int_equal(world_allocate(&w, op, t, &first), STATUS_WAITING);
+    waiter_view v;
+    assert_int_equal(view_waiter_by_id(w.core, w.now, first, &v), 0);
+    assert_int_equal(v.place, 1); /* priority before age */
+    t = world_terms(GIB(1), 1, 1, 0);
+    t.wait_ms = 50;
+    assert_int_equal(world_allocate(&w, s, t, NULL), STATUS_WAITING);
+    world_tick(&w, 50);
+    assert_int_equal(world_push(&w, PUSH_ENDED, 0)->status, STATUS_TIMEOUT);
+    core_event quota = {.kind = EVENT_CONFIG_USER, .config_user = {{1000}, 1, GIB(2)}};
+    world_step(&w, &quota);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(3), 1, 1, 0), NULL), STATUS_QUOTA);
+    assert_int_equal(world_reply(&w)->most, GIB(2));
+    (void)h;
+    world_replay(&w);
+    world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_smaller_passes_until_the_guard),
+                                       cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
