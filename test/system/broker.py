@@ -1,9 +1,9 @@
 """A real granaryd with a private state directory and socket, and the proof that it left nothing behind."""
 import json
 import os
+import select
 import shutil
 import signal
-import sqlite3
 import subprocess
 import tempfile
 
@@ -21,7 +21,7 @@ class Broker:
     folder's name in the environment, so that finish() can find what was left behind, and ends only that.
     """
 
-    def __init__(self, memory="3G", set_aside="0", options=(), state=None, prefix=(), env=None, config=None):
+    def __init__(self, memory="3G", set_aside="0", options=(), state=None, prefix=(), env=None, config=None, asan=""):
         self.folder = tempfile.mkdtemp(prefix="granary-test-")
         os.chmod(self.folder, 0o711)
         self.state = state or os.path.join(self.folder, "state")
@@ -43,11 +43,12 @@ class Broker:
             **os.environ,
             "GRANARY_SOCKET": self.socket,
             "PATH": BIN + ":" + os.environ["PATH"],
-            "ASAN_OPTIONS": f"log_path={self.reports}/asan:detect_leaks=1:exitcode=97",
+            "ASAN_OPTIONS": f"log_path={self.reports}/asan:detect_leaks=1:exitcode=97:{asan}",
             "UBSAN_OPTIONS": f"log_path={self.reports}/ubsan:halt_on_error=1:exitcode=97:print_stacktrace=1",
             **(env or {}),
         }
         self.process = None
+        self.identity = None  # names its groups: granary.<identity>
         self.started = {}  # pid -> start time, of every process seen
         self.jobs = []
         self.wires = []
@@ -73,6 +74,10 @@ class Broker:
             self.kill_all()
             raise AssertionError(f"granaryd did not get ready (status {status}):\n{self.text()}")
         self.note()
+        with granary_wire.Wire(self.socket) as wire:
+            wire.hello()
+            self.identity = wire.query().broker_id
+        assert self.identity, "the broker does not say whose books it keeps"
         return self
 
     def refused(self, timeout=20):
@@ -192,24 +197,6 @@ class Broker:
         self.wires.append(wire)
         return wire
 
-    def broker_id(self):
-        """What the names of its groups contain; read from the journal of a broker that has ended."""
-        path = os.path.join(self.state, "journal.db")
-        if not os.path.exists(path):
-            return None
-        with tempfile.TemporaryDirectory() as copy:
-            for suffix in ("", "-wal"):
-                if os.path.exists(path + suffix):
-                    shutil.copy(path + suffix, os.path.join(copy, "journal.db" + suffix))
-            try:
-                database = sqlite3.connect(os.path.join(copy, "journal.db"))
-                dump = "\n".join(database.iterdump())
-                database.close()
-            except sqlite3.DatabaseError:
-                return None
-        return next((word for word in dump.replace("'", " ").replace(",", " ").replace("\n", " ").split(" ")
-                     if len(word) == 32 and set(word) <= set("0123456789abcdef")), None)
-
     # ---- the end ----
 
     def kill_all(self):
@@ -226,9 +213,8 @@ class Broker:
         alive = {pid: started for pid, started in self.started.items() if processes.start_time(pid) == started}
         alive.update(processes.with_environment(self.folder))
         found += [f"process {pid}: {processes.command_line(pid)}" for pid in alive]
-        identity = self.broker_id()
-        if identity:
-            found += [f"group {folder}" for folder in processes.groups_named(identity[:12])]
+        if self.identity:
+            found += [f"group {folder}" for folder in processes.groups_named(self.identity)]
         if os.path.lexists(self.socket):
             found.append(f"socket {self.socket}")
         return found
@@ -274,8 +260,6 @@ class Broker:
 
 
 def _read_within(fd, timeout):
-    import select
-
     poll = select.poll()
     poll.register(fd, select.POLLIN | select.POLLHUP)
     return os.read(fd, 64) if poll.poll(timeout * 1000) else b""

@@ -1,6 +1,7 @@
 """What /proc and the cgroup file system say about processes, without asking Granary."""
 import os
 import select
+import signal as signals
 import time
 
 
@@ -80,18 +81,12 @@ def kill(pid, started, signal):
     try:
         if start_time(pid) != started:
             return False
-        signal_through(fd, signal)
+        signals.pidfd_send_signal(fd, signal)
         return True
     except ProcessLookupError:
         return False
     finally:
         os.close(fd)
-
-
-def signal_through(pidfd, signal):
-    import signal as signals
-
-    signals.pidfd_send_signal(pidfd, signal)
 
 
 def wait_gone(pid, timeout):
