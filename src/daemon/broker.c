@@ -40,6 +40,11 @@ static void on_note(void *userdata, const effect_note *note)
     note_write(userdata, note);
 }
 
+static void on_session_over(void *userdata, session_id session)
+{
+    watch_stop(userdata, session);
+}
+
 /* ---- turns ---- */
 
 void broker_end(broker *b, int code)
@@ -217,7 +222,12 @@ static int open_books(broker *b)
         log_write(b->log, LOG_ERROR, "status=%s %s", status_name(r), why);
         return EXIT_STATE;
     }
-    driver_sink sink = {.reply = on_reply, .push = on_push, .order = on_order, .note = on_note, .userdata = b};
+    driver_sink sink = {.reply = on_reply,
+                        .push = on_push,
+                        .order = on_order,
+                        .note = on_note,
+                        .session_over = on_session_over,
+                        .userdata = b};
     r = driver_init(&b->driver, &b->config.limits, &b->config.timers, b->store, &sink);
     if (r < 0) {
         log_write(b->log, LOG_ERROR, "status=%s the tables cannot be made: lower max_ settings, or mend the times",

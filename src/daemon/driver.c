@@ -94,6 +94,8 @@ void driver_perform(driver *d, const core_effects *effects)
         switch (e->kind) {
         case EFFECT_RECORD:
             driver_record(d, &e->record);
+            if (e->record.kind == RECORD_SESSION_END && d->sink.session_over)
+                d->sink.session_over(d->sink.userdata, e->record.session_end);
             break;
         case EFFECT_REPLY:
             d->sink.reply(d->sink.userdata, &e->reply);

@@ -18,6 +18,7 @@ typedef struct {
     void (*push)(void *userdata, const effect_push *push);
     void (*order)(void *userdata, const effect_order *order);
     void (*note)(void *userdata, const effect_note *note);
+    void (*session_over)(void *userdata, session_id session); /* its record is gone; may be NULL */
     void *userdata;
 } driver_sink;
 

@@ -194,9 +194,9 @@ void session_broken(peer *p)
     core_event event = {.kind = p->goodbye || dead ? EVENT_SESSION_END : EVENT_SESSION_BROKEN};
     event.session = (event_session){.session = p->session, .user = {p->process.uid}, .link = p->link};
     p->session.v = 0;
-    broker_step(b, &event);
-    if (event.kind == EVENT_SESSION_BROKEN) {
+    if (event.kind == EVENT_SESSION_BROKEN) { /* before the step, which may end the session at once */
         watch_start(b, event.session.session, p->process.pidfd);
         p->process.pidfd = -1;
     }
+    broker_step(b, &event);
 }

@@ -80,7 +80,8 @@ class Wire:
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
             sent = self.socket.sendmsg([data], ancillary)
             data = data[sent:]
-        self.socket.sendall(data)
+        if data:
+            self.socket.sendall(data)
 
     def send(self, kind, message=None, number=0, acked=0, flags=0, fd=None):
         self.raw(frame(kind, message, number, acked, flags | (HAS_FD if fd is not None else 0)),
