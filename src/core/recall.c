@@ -167,7 +167,11 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
         return;
     heap_set(&c->deadlines, &r->due, MS_NEVER);
     list_remove(&r->for_node);
+    allocation *whom = r->beneficiary;
     r->beneficiary = NULL;
+    /* A live one waits only as long as something is asked back for it; from now on it grows in its turn. */
+    if (whom && whom->state == ALLOCATION_LIVE && list_empty(&whom->recalls_for))
+        holding_unreserve_all(c, whom);
     effect_note *note = emit_note_of(c, NOTE_RECALL_DONE, r->allocation, r->host, r->r.released);
     note->recall = r->r.id;
     if (r->host && (r->host->draining || r->host->overdraft))
