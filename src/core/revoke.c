@@ -60,8 +60,8 @@ static claim *cheapest(const core *c, const recall *r)
     return best;
 }
 
-/* True when nothing of it is left open. */
-static bool revoke(core *c, recall *r)
+/* Takes what it can. */
+static void revoke(core *c, recall *r)
 {
     allocation *a = r->allocation;
     list_each_safe(x, &a->holdings, holding, node)
@@ -72,7 +72,7 @@ static bool revoke(core *c, recall *r)
         if (n && accepts(r, x->host))
             take(c, r, x, n, 0, (generation){0});
         if (recall_left(r) == 0)
-            return true;
+            return;
     }
     for (claim *k; (k = cheapest(c, r)) && emit_room(c) >= ROOM_FOR_ONE;) {
         chunks_t left = recall_left(r), n = k->chunks < left ? k->chunks : left;
@@ -80,23 +80,26 @@ static bool revoke(core *c, recall *r)
         claim_order_end(c, k, true);
         take(c, r, k->holding, n, work_of(c, k), k->gen);
         if (n == left)
-            return true;
+            return;
     }
-    return false;
 }
 
 void recall_due(core *c, recall *r)
 {
     allocation *a = r->allocation;
     recall_id id = r->r.id;
-    if (allocation_is(a, TERM_REVOCABLE) && revoke(c, r)) {
+    bool revocable = allocation_is(a, TERM_REVOCABLE);
+    if (revocable) {
+        revoke(c, r);
         allocation_relist(c, a);
         recall_clamp(c, a);
+        r = recall_find(c, id);
+    }
+    if (!r || recall_left(r) == 0) {
         allocation_settle(c, a);
         return;
     }
-    r = recall_find(c, id);
-    if (emit_room(c) < ROOM_FOR_DECISION && allocation_is(a, TERM_REVOCABLE)) {
+    if (revocable && emit_room(c) < ROOM_FOR_DECISION) {
         c->more = true; /* its deadline has passed: the next tick goes on */
         return;
     }
