@@ -195,12 +195,14 @@ static void settle(core *c)
         c->freed = false;
         done = queue_settle(c);
     }
+    c->freed = false;
     if (done && c->n_hungry)
         done = grow_settle(c);
     if (done && c->n_hungry)
         fairness_settle(c);
-    c->freed = !done; /* what was freed above was offered to all */
-    c->more = !done || !list_empty(&c->trouble);
+    bool late = c->freed && c->n_waiting; /* growth gave back what was held for it: the queue has not seen that */
+    c->freed = !done || late;
+    c->more = c->freed || !list_empty(&c->trouble);
 }
 
 void step_begin(core *c, ms_t now, core_effects *effects)
