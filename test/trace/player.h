@@ -1,0 +1,67 @@
+/*
+ * player.h - one random run: the core, its model, the pretended agents and clients.
+ */
+#ifndef GRANARY_TEST_TRACE_PLAYER_H
+#define GRANARY_TEST_TRACE_PLAYER_H
+
+#include "agent.h"
+#include "model.h"
+
+#define HOSTS           5
+#define CLIENTS         6
+#define CLIENT_REQUESTS 4096 /* of one session */
+#define JOURNAL         (8u << 20)
+
+typedef struct {
+    uint64_t id, link, number;
+    uint64_t acked;                 /* every answer up to here has arrived */
+    bool answered[CLIENT_REQUESTS]; /* by number */
+    int last_status;                /* the answer to `number` */
+    bool attached;
+    uint8_t token[16];
+    uint32_t user;
+} client;
+
+typedef struct {
+    uint64_t state; /* of the random numbers */
+    uint64_t seed;
+    unsigned step;
+    core *core;
+    void *arena, *arena_replay;
+    core_effects effects;
+    uint8_t *journal;
+    size_t journal_size;
+    ms_t now;
+    uint64_t links;
+    agent agents[HOSTS];
+    client clients[CLIENTS];
+    uint64_t notes[NOTE_KINDS]; /* over all runs: what was met at all */
+    uint64_t asked;             /* the allocation that was last asked what it could give */
+    model model;
+    extent extents[64];
+    offer_item items[64];
+    generation groups[AGENT_GROUPS];
+    core_event last; /* request that was answered, to be repeated */
+    char doing[128];
+} run;
+
+/* A random number below `below`, of the run's seed alone. */
+uint32_t player_draw(run *r, uint32_t below);
+
+__attribute__((noreturn)) void player_wrong(run *r, const char *judge, const char *why);
+
+void player_start(run *r, uint64_t seed);
+
+/* Performs the event, then what is due; every judge looks after each step. */
+void player_step(run *r, const core_event *e);
+/* The event was performed by the caller: the judges look. */
+void player_judge(run *r, const core_event *e);
+/* The broker dies and comes back from its journal. */
+void player_restart(run *r);
+
+core_event player_hello(run *r, unsigned host);
+
+/* Does one random thing. */
+void act_randomly(run *r);
+
+#endif
