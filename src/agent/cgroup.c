@@ -15,9 +15,7 @@
 
 #include "base/status.h"
 
-#define SEARCH_DEPTH_MAX   12    /* deeper than service managers and containers nest */
-#define SEARCH_FOLDERS_MAX 8192u /* some tens of milliseconds, once */
-#define INNER_DEPTH_MAX    16    /* of groups that a task may make inside its own */
+#define INNER_DEPTH_MAX 16 /* of groups that a task may make inside its own */
 
 static char text[PROCFS_TEXT_MAX];
 
@@ -265,68 +263,6 @@ int cgroup_books_open(const char *base, const char *books, bool make, int *ret)
     int r = open_or_make(dir, name, make, ret, &made);
     close(dir);
     return r;
-}
-
-typedef struct {
-    const char *name;
-    char path[2 * PATH_MAX]; /* so far; at the end of a search that found it */
-    uint32_t left;           /* folders that may still be looked at */
-} search;
-
-/* True: the folder lies right below s->path. */
-static bool search_below(search *s, int dir, int depth)
-{
-    struct stat info;
-    /* Made by this user: another one's folder of that name is a trap. */
-    if (fstatat(dir, s->name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) && info.st_uid == geteuid())
-        return true;
-    if (depth == SEARCH_DEPTH_MAX || s->left == 0 || fstat(dir, &info) < 0 || info.st_nlink <= 2)
-        return false;
-    s->left--;
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (!folder) {
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    bool found = false;
-    size_t length = strlen(s->path);
-    for (struct dirent *entry; !found && (entry = readdir(folder));) {
-        int inner = -1;
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
-            strncmp(entry->d_name, CGROUP_PREFIX, sizeof CGROUP_PREFIX - 1) == 0 ||
-            length + 1 + strlen(entry->d_name) >= sizeof s->path || open_folder(dir, entry->d_name, &inner) < 0)
-            continue;
-        snprintf(s->path + length, sizeof s->path - length, "/%s", entry->d_name);
-        found = search_below(s, inner, depth + 1);
-        close(inner);
-        if (!found)
-            s->path[length] = 0;
-    }
-    closedir(folder);
-    return found;
-}
-
-void cgroup_books_base(const cgroup_place *place, const char *books, char ret[CGROUP_BASE_MAX])
-{
-    static search s;
-    char name[sizeof CGROUP_PREFIX + BOOKS_MAX], own[CGROUP_BASE_MAX];
-    int dir;
-    snprintf(name, sizeof name, CGROUP_PREFIX "%s", books);
-    snprintf(own, sizeof own, "%s%s", place->mount, place->own);
-    snprintf(ret, CGROUP_BASE_MAX, "%s", own);
-    if (cgroup_books_open(own, books, false, &dir) == 0) {
-        close(dir);
-        return;
-    }
-    s = (search){.name = name, .left = SEARCH_FOLDERS_MAX};
-    snprintf(s.path, sizeof s.path, "%s", place->mount);
-    dir = open(place->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0 && search_below(&s, dir, 0))
-        snprintf(ret, CGROUP_BASE_MAX, "%s", s.path);
-    if (dir >= 0)
-        close(dir);
 }
 
 void cgroup_books_remove(const char *base, const char *books)

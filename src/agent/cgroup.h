@@ -39,13 +39,6 @@ int cgroup_fd_number(int fd, uint64_t *ret);
 /* The number after a key in a file of "key number" lines; 0 when the key is absent. Text as from cgroup_fd_text. */
 uint64_t cgroup_field(const char *text, const char *key);
 
-#define CGROUP_BASE_MAX (2 * PATH_MAX)
-
-/*
- * Where the books' groups are or shall be: below the own group, unless an earlier agent, started from another group,
- * made them elsewhere in the tree. Its tasks are still there.
- */
-void cgroup_books_base(const cgroup_place *place, const char *books, char ret[CGROUP_BASE_MAX]);
 /* The folder granary.<books> below `base`: opened, or made if `make`. STATUS_NOT_FOUND. */
 int cgroup_books_open(const char *base, const char *books, bool make, int *ret);
 /* At the agent's end: removes that folder if no claim is left in it. */

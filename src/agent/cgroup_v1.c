@@ -21,8 +21,7 @@ typedef struct {
     backend base;
     cgroup_place place;
     char books[BOOKS_MAX];
-    char base_path[CGROUP_BASE_MAX]; /* of the books */
-    int dir;                         /* of the books, -1 until there is one */
+    int dir; /* of the books, -1 until there is one */
 } v1;
 
 typedef struct {
@@ -41,17 +40,21 @@ static v1_group *v1_of(group *g)
 static void v1_destroy(backend *b)
 {
     v1 *self = (v1 *)b;
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         close(self->dir);
-    cgroup_books_remove(self->base_path, self->books);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    cgroup_books_remove(base, self->books);
     free(self);
 }
 
 static int v1_folder(v1 *self, bool make)
 {
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         return 0;
-    return cgroup_books_open(self->base_path, self->books, make, &self->dir);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    return cgroup_books_open(base, self->books, make, &self->dir);
 }
 
 static int v1_books(backend *b, const char *books)
@@ -63,7 +66,6 @@ static int v1_books(backend *b, const char *books)
         close(self->dir);
     self->dir = -1;
     snprintf(self->books, sizeof self->books, "%s", books);
-    cgroup_books_base(&self->place, books, self->base_path);
     return 0;
 }
 
@@ -163,13 +165,6 @@ static int v1_open(backend *b, uint64_t gen, bytes_t limit, bool make, group **r
                     .stat = -1,
                     .event = -1};
     r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
-    if (r == STATUS_NOT_FOUND && make) { /* an agent of the same books that ended removed its empty folder */
-        close(self->dir);
-        self->dir = -1;
-        r = v1_folder(self, true);
-        if (r == 0)
-            r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
-    }
     if (r == 0)
         r = v1_files(g);
     if (r == 0 && made) {

@@ -24,7 +24,6 @@ typedef struct {
     backend base;
     cgroup_place place;
     char books[BOOKS_MAX];
-    char base_path[CGROUP_BASE_MAX]; /* of the books */
     int dir;
 } v2;
 
@@ -43,18 +42,22 @@ static v2_group *v2_of(group *g)
 static void v2_destroy(backend *b)
 {
     v2 *self = (v2 *)b;
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         close(self->dir);
-    cgroup_books_remove(self->base_path, self->books);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    cgroup_books_remove(base, self->books);
     free(self);
 }
 
 static int v2_folder(v2 *self, bool make)
 {
+    char base[2 * PATH_MAX];
     if (self->dir >= 0)
         return 0;
     int dir;
-    int r = cgroup_books_open(self->base_path, self->books, make, &dir);
+    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
+    int r = cgroup_books_open(base, self->books, make, &dir);
     if (r < 0)
         return r;
     r = make ? cgroup_write(dir, "cgroup.subtree_control", "+memory") : 0;
@@ -75,7 +78,6 @@ static int v2_books(backend *b, const char *books)
         close(self->dir);
     self->dir = -1;
     snprintf(self->books, sizeof self->books, "%s", books);
-    cgroup_books_base(&self->place, books, self->base_path);
     return 0;
 }
 
@@ -160,13 +162,6 @@ static int v2_open(backend *b, uint64_t gen, bytes_t limit, bool make, group **r
                     .group_events = -1,
                     .kill = -1};
     r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
-    if (r == STATUS_NOT_FOUND && make) { /* an agent of the same books that ended removed its empty folder */
-        close(self->dir);
-        self->dir = -1;
-        r = v2_folder(self, true);
-        if (r == 0)
-            r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
-    }
     if (r == 0)
         r = v2_files(g);
     if (r == 0 && made)

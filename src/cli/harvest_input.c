@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/status.h"
@@ -26,6 +27,28 @@ void harvest_input_words(harvest_input *ret, char **words, size_t n)
     *ret = (harvest_input){.words = words, .n_words = n, .fd = -1};
 }
 
+/* Pieces between delimiters from the file's present position on, empty lines not counted. */
+static uint64_t file_count(int fd, char delimiter, char *buffer)
+{
+    struct stat stat;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    uint64_t count = 0;
+    ssize_t n;
+    bool inside = false;
+
+    if (at < 0 || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size - at > (off_t)HARVEST_COUNT_MAX)
+        return UINT64_MAX;
+    while ((n = pread(fd, buffer, READ_SIZE, at)) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            const bool end = buffer[i] == delimiter;
+            count += end && (inside || delimiter == '\0');
+            inside = !end;
+        }
+        at += n;
+    }
+    return n < 0 ? UINT64_MAX : count + inside;
+}
+
 int harvest_input_open(harvest_input *ret, int fd, char delimiter)
 {
     char *buffer = malloc(BUFFER_SIZE);
@@ -33,6 +56,7 @@ int harvest_input_open(harvest_input *ret, int fd, char delimiter)
     if (!buffer)
         return STATUS_NO_MEMORY;
     *ret = (harvest_input){.fd = fd, .delimiter = delimiter, .buffer = buffer};
+    ret->counted = file_count(fd, delimiter, buffer);
     return STATUS_OK;
 }
 
@@ -173,7 +197,14 @@ static int next_piece(harvest_input *input, harvest_item *ret)
 
 int harvest_input_next(harvest_input *input, harvest_item *ret)
 {
-    return input->buffer ? next_piece(input, ret) : next_word(input, ret);
+    int status;
+
+    if (!input->buffer)
+        return next_word(input, ret);
+    status = next_piece(input, ret);
+    if (status == INPUT_ITEM && input->counted != UINT64_MAX) /* more than were counted: the file grew */
+        input->counted = input->counted > 0 ? input->counted - 1 : UINT64_MAX;
+    return status;
 }
 
 int harvest_input_fd(const harvest_input *input)
@@ -185,5 +216,5 @@ uint64_t harvest_input_left(const harvest_input *input)
 {
     if (!input->buffer)
         return input->n_words - input->next_word;
-    return input->ended && input->start == input->used ? 0 : UINT64_MAX;
+    return input->ended && input->start == input->used ? 0 : input->counted;
 }

@@ -17,6 +17,9 @@
 /* The kernel refuses an argument of 128 KiB, counted with its NUL. */
 #define HARVEST_INPUT_MAX 131071u
 
+/* A file up to this size is read ahead once, to tell how many inputs it holds. */
+#define HARVEST_COUNT_MAX (64u << 20)
+
 enum { INPUT_ITEM = 0, INPUT_AGAIN = 1, INPUT_END = 2 };
 
 typedef struct {
@@ -33,6 +36,7 @@ typedef struct {
     char delimiter;
     bool ended;                  /* read() answered 0 */
     bool skipping;               /* inside an input that was too long */
+    uint64_t counted;            /* inputs left in a file, by a look ahead; UINT64_MAX = not counted */
     char *buffer;                /* owned */
     size_t start, used, scanned; /* unread bytes are buffer[start, used); [start, scanned) holds no delimiter */
 } harvest_input;
@@ -55,7 +59,10 @@ int harvest_input_next(harvest_input *input, harvest_item *ret);
 /* What to watch for reading after INPUT_AGAIN; -1 = nothing. */
 int harvest_input_fd(const harvest_input *input);
 
-/* Inputs that are not handed out yet, when that is known without reading; else UINT64_MAX. */
+/*
+ * Inputs that are not handed out yet: known for words, and for files of up to HARVEST_COUNT_MAX bytes as long as nobody
+ * changes them; else UINT64_MAX.
+ */
 uint64_t harvest_input_left(const harvest_input *input);
 
 #endif

@@ -76,6 +76,7 @@ void harvest_stop(harvest_run *run, stop_level level, uint64_t now_ms)
 /* Signals arrive through a descriptor. Returns it, or -1. */
 static int signals_open(harvest_run *run)
 {
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t mask;
 
     sigemptyset(&mask);
@@ -83,7 +84,8 @@ static int signals_open(harvest_run *run)
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGHUP);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &mask, &run->nursery.mask) != 0)
+    if (sigaction(SIGPIPE, &ignore, &run->nursery.pipe_action) != 0 ||
+        sigprocmask(SIG_BLOCK, &mask, &run->nursery.mask) != 0)
         return -1;
     return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -128,6 +130,7 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     run->nursery.results_fd = options->results_fd;
     run->nursery.spool = &run->spool;
     run->kill_ms = UINT64_MAX;
+    run->pause_ms = UINT64_MAX;
     harvest_queue_init(&run->ready);
     harvest_queue_init(&run->big);
     harvest_queue_init(&run->spares);
@@ -328,6 +331,7 @@ static void wait_for_something(harvest_run *run, watch *watching, int signals, i
         }
     }
     timeout = earlier(deadline_ms, now, timeout);
+    timeout = earlier(run->pause_ms, now, timeout);
     if (!run->options->quiet)
         timeout = earlier(run->report.next_ms, now, timeout);
     if (poll(watching->fds, watching->n, timeout) < 0 && errno != EINTR)

@@ -10,6 +10,9 @@
 #include "cli/exits.h"
 #include "cli/harvest_work.h"
 
+#define PAUSE_MS     200u
+#define REFUSALS_MAX 20u
+
 static uint64_t seat_tag(const harvest_run *run, const harvest_seat *seat)
 {
     return (uint64_t)(seat - run->seats);
@@ -207,9 +210,11 @@ void harvest_seat_fill(harvest_run *run)
     if (run->lost || !run->pool)
         return;
     want_tell(run); /* before: it may make room for what is taken now */
-    while (fill_big(run))
+    if (run->pause_ms <= harvest_now_ms())
+        run->pause_ms = UINT64_MAX;
+    while (run->pause_ms == UINT64_MAX && fill_big(run))
         ;
-    while (!is_collecting(run) && fill_one(run))
+    while (run->pause_ms == UINT64_MAX && !is_collecting(run) && fill_one(run))
         ;
     want_tell(run); /* after: what was read may have been the last input */
 }
@@ -226,7 +231,7 @@ static void seat_ended(harvest_run *run, harvest_seat *seat)
         seat_clear(run, seat);
         return;
     }
-    if (seat->slot.chunks == 1 && !is_collecting(run) && run->stop == STOP_NOT)
+    if (seat->slot.chunks == 1 && !is_collecting(run) && run->stop == STOP_NOT && run->pause_ms == UINT64_MAX)
         next = harvest_work_gated(run);
     if (next)
         seat_start(run, seat, next);
@@ -234,17 +239,33 @@ static void seat_ended(harvest_run *run, harvest_seat *seat)
         seat_release(run, seat);
 }
 
+/*
+ * The host's agent is away, or could not do it: a while later it may. It comes back by itself when it died, so
+ * silence is waited for; refusals only a few times.
+ */
+static bool is_passing(harvest_run *run, int status)
+{
+    if (status == STATUS_STATE || status == STATUS_DEAD)
+        return true;
+    if (status != STATUS_SILENT && (status != STATUS_AGENT || ++run->refusals > REFUSALS_MAX))
+        return false;
+    run->pause_ms = harvest_now_ms() + PAUSE_MS;
+    return true;
+}
+
 static void answer_enter(harvest_run *run, harvest_seat *seat, int status)
 {
+    harvest_task *next = seat->next;
+
     if (status == STATUS_OK) {
+        run->refusals = 0;
         seat_go(run, seat);
         return;
     }
-    harvest_task *next = seat->next;
     seat->next = NULL;
     harvest_work_put_back(run, next);
     seat_release(run, seat);
-    if (status != STATUS_STATE && status != STATUS_DEAD)
+    if (!is_passing(run, status))
         library_failed(run, "a task cannot be put under its limit", status);
 }
 
@@ -272,7 +293,7 @@ static void answer_take(harvest_run *run, const granary_slot_answer *answer)
         if (task)
             harvest_work_ended(run, task, answer->status == STATUS_OK ? &answer->end : NULL);
         seat_clear(run, seat);
-        if (answer->status < 0)
+        if (answer->status < 0 && !is_passing(run, answer->status))
             library_failed(run, "a slot cannot be released", answer->status);
         return;
     case SEAT_EMPTY:

@@ -111,7 +111,7 @@ static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nurse
     if (task->gate.fd < 3) /* cannot be: 0, 1 and 2 are open in the harvest */
         _exit(EXIT_FAILED);
     child_close(task->gate.fd);
-    (void)signal(SIGPIPE, SIG_DFL);
+    (void)sigaction(SIGPIPE, &nursery->pipe_action, NULL);
     (void)setrlimit(RLIMIT_NOFILE, &nursery->files);
     granary_gate_wait(&task->gate);
     number_export("GRANARY_ALLOCATION", *nursery->allocation);

@@ -48,8 +48,9 @@ struct harvest_task {
 typedef struct {
     uint64_t *allocation; /* shared with the gated processes: it may become known after they were forked */
     int null_fd;
-    int results_fd; /* folder of --results; -1 = none */
-    sigset_t mask;  /* as the harvest was given it */
+    int results_fd;               /* folder of --results; -1 = none */
+    sigset_t mask;                /* as the harvest was given it */
+    struct sigaction pipe_action; /* of SIGPIPE, as the harvest was given it */
     struct rlimit files;
     harvest_spool *spool;
 } harvest_nursery;

@@ -7,7 +7,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from agent_link import CAUSE_EXIT, CAUSE_KILLED, CAUSE_OOM, MIB, Agent, Gated, agent_program, groups, remove_books  # noqa: E402
+from agent_link import CAUSE_EXIT, CAUSE_KILLED, CAUSE_OOM, MIB, Agent, Gated, groups, remove_books  # noqa: E402
 from granary_wire import pb  # noqa: E402
 from processes import children  # noqa: E402
 
@@ -380,35 +380,6 @@ def test_tasks_outlive_the_agent_and_are_found_again(books, gated):
     second.sample()
     assert second.stop() == 0
     assert list(groups(books).values()) == [["c3"]]
-
-
-def test_groups_are_found_again_from_another_group(books, gated, tmp_path):
-    """An agent that is started from another shell or session lives in another group than the one before."""
-    first = Agent(books).begin()
-    first.open(1)
-    task = gated("/bin/sleep", "60")
-    first.enter(1, task.pidfd, fresh=True)
-    task.go()
-    first.kill()
-    where = next(iter(groups(books)))
-    elsewhere = f"{os.path.dirname(where)}/elsewhere-{books}"
-    os.mkdir(elsewhere)
-    script = tmp_path / "agent"
-    script.write_text(f"#!/bin/sh\necho $$ >{elsewhere}/cgroup.procs\nexec {agent_program()} \"$@\"\n")
-    script.chmod(0o755)
-    second = Agent(books, program=str(script))
-    try:
-        assert list(second.hello.groups) == [1]
-        second.begin(1, [second.claim(1)])
-        assert second.finish_claim(1).cause == CAUSE_KILLED
-        assert task.wait() == -9
-        second.sample()
-    finally:
-        assert second.stop() == 0
-        leaf = f"{elsewhere}/granary-agent"
-        if os.path.exists(leaf):
-            os.rmdir(leaf)
-        os.rmdir(elsewhere)
 
 
 def test_nothing_is_admitted_before_the_live_set(books, gated):

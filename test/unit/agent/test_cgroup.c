@@ -172,49 +172,6 @@ static void groups_are_folders_of_one_form(void **state)
     close(books);
 }
 
-static void books_are_found_where_an_earlier_agent_made_them(void **state)
-{
-    fixture *f = *state;
-    static char base[CGROUP_BASE_MAX], expected[128];
-    int dir;
-    hybrid(f, "/a/b", "/");
-    tree_text(&f->tree, "cg/memory/a/b/x", "");
-    tree_text(&f->tree, "cg/memory/s/granary.other/granary.b/x", ""); /* inside another's: not looked at */
-    assert_int_equal(cgroup_find(&f->proc, f->tree.root, 1, &f->place), 0);
-    snprintf(expected, sizeof expected, "%s/cg/memory/a/b", f->tree.root);
-    cgroup_books_base(&f->place, "b", base);
-    assert_string_equal(base, expected); /* none anywhere: the own group */
-    tree_text(&f->tree, "cg/memory/s/t/granary.b/x", "");
-    snprintf(expected, sizeof expected, "%s/cg/memory/s/t", f->tree.root);
-    cgroup_books_base(&f->place, "b", base);
-    assert_string_equal(base, expected);
-    snprintf(expected, sizeof expected, "%s/cg/memory/a/b", f->tree.root);
-    assert_int_equal(cgroup_books_open(expected, "b", true, &dir), 0);
-    close(dir);
-    cgroup_books_base(&f->place, "b", base);
-    assert_string_equal(base, expected); /* the own group comes first */
-}
-
-static void groups_inside_a_claim_count_and_go_with_it(void **state)
-{
-    fixture *f = *state;
-    int books, dir;
-    bool made;
-    pids list = {0};
-    assert_int_equal(cgroup_books_open(f->tree.root, "b", true, &books), 0);
-    assert_int_equal(cgroup_group_open(books, 3, true, &dir, &made), 0);
-    tree_text(&f->tree, "granary.b/c3/cgroup.procs", "");
-    tree_text(&f->tree, "granary.b/c3/in/cgroup.procs", "");
-    tree_text(&f->tree, "granary.b/c3/in/deep/cgroup.procs", "41\n");
-    assert_int_equal(cgroup_processes(dir, &list), 0);
-    assert_int_equal(list.count, 1);
-    assert_int_equal(list.items[0], 41);
-    pids_free(&list);
-    assert_int_equal(cgroup_group_remove(books, 3), STATUS_STATE); /* files stand for what keeps a group here */
-    close(dir);
-    close(books);
-}
-
 static void a_link_in_place_of_a_group_is_refused(void **state)
 {
     fixture *f = *state;
@@ -259,8 +216,6 @@ int main(void)
         cmocka_unit_test(fields_are_whole_words),
         cmocka_unit_test(names_of_books),
         cmocka_unit_test_setup_teardown(groups_are_folders_of_one_form, setup, teardown),
-        cmocka_unit_test_setup_teardown(books_are_found_where_an_earlier_agent_made_them, setup, teardown),
-        cmocka_unit_test_setup_teardown(groups_inside_a_claim_count_and_go_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_in_place_of_a_group_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(long_lists_of_processes, setup, teardown),
     };

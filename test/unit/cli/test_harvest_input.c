@@ -209,7 +209,9 @@ static void test_long_lines(void **state)
     assert_int_equal(write(fd, bytes, 500000), 500000); /* the last has no end, and is too long, too */
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_int_equal(harvest_input_open(&input, fd, '\n'), 0);
+    assert_int_equal(harvest_input_left(&input), 9);
     assert_int_equal(harvest_input_next(&input, &item), INPUT_ITEM);
+    assert_int_equal(harvest_input_left(&input), 8);
     assert_int_equal(item.length, HARVEST_INPUT_MAX);
     free(item.text);
     expect_item(&input, "ok");
@@ -222,6 +224,41 @@ static void test_long_lines(void **state)
     harvest_input_finish(&input);
     close(fd);
     free(bytes);
+}
+
+/* What is left of a file is known before it is read: from where it stands, and without its empty lines. */
+static void test_file_is_counted(void **state)
+{
+    const struct {
+        const char *bytes;
+        size_t length;
+        char delimiter;
+        uint64_t inputs;
+    } files[] = {{"", 0, '\n', 0},       {"\n\n", 2, '\n', 0},   {"a\nb\n", 4, '\n', 2}, {"a\n\nb", 4, '\n', 2},
+                 {"a\0\0b", 4, '\0', 3}, {"a\nb\0", 4, '\0', 1}, {"\0", 1, '\0', 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[] = "/var/tmp/granary-test-XXXXXX";
+        const int fd = mkstemp(path);
+        harvest_input input;
+        harvest_item item;
+
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(write(fd, "skipped", 7), 7);
+        assert_int_equal(write(fd, files[i].bytes, files[i].length), files[i].length);
+        assert_int_equal(lseek(fd, 7, SEEK_SET), 7);
+        assert_int_equal(harvest_input_open(&input, fd, files[i].delimiter), 0);
+        for (uint64_t left = files[i].inputs; left > 0; left--) {
+            assert_int_equal(harvest_input_left(&input), left);
+            assert_int_equal(harvest_input_next(&input, &item), INPUT_ITEM);
+            free(item.text);
+        }
+        assert_int_equal(harvest_input_left(&input), 0);
+        expect(&input, INPUT_END);
+        harvest_input_finish(&input);
+        close(fd);
+    }
 }
 
 static void test_folder_cannot_be_read(void **state)
@@ -247,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_nothing_at_all),
         cmocka_unit_test(test_line_with_nul),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_file_is_counted),
         cmocka_unit_test(test_folder_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,48 +288,6 @@ static void allocate(sim *s, core_event *e)
         snprintf(e->allocate.terms.filter, FILTER_MAX, "%shost%u", below(s, 2) ? "!" : "", below(s, HOSTS));
 }
 
-static void about_claim(sim *s, core_event *e, claim_view c)
-{
-    static const event_kind kinds[] = {EVENT_ENTER, EVENT_EMPTY, EVENT_SHRINK, EVENT_CLOSE, EVENT_CLOSE};
-    e->kind = kinds[below(s, 5)];
-    if (e->kind == EVENT_ENTER) {
-        e->enter.gen = c.gen;
-        e->enter.handle = 9;
-        e->enter.fresh = below(s, 2);
-    } else if (e->kind == EVENT_SHRINK) {
-        e->shrink.gen = c.gen;
-        e->shrink.chunks = below(s, c.chunks + 1);
-    } else if (e->kind == EVENT_CLOSE) {
-        e->close.gen = c.gen;
-        e->close.kill = below(s, 2);
-    } else {
-        e->empty.gen = c.gen;
-    }
-}
-
-static void about_others(sim *s, core_event *e, allocation_view a)
-{
-    static const event_kind kinds[] = {EVENT_WANT,  EVENT_CANCEL,  EVENT_TRANSFER,      EVENT_RELEASE_FOREIGN,
-                                       EVENT_DRAIN, EVENT_UNDRAIN, EVENT_RECALL_OUTCOME};
-    e->kind = kinds[below(s, 7)];
-    if (e->kind == EVENT_WANT) {
-        e->want.id = a.id;
-        e->want.want = below(s, 14);
-    } else if (e->kind == EVENT_CANCEL) {
-        e->cancel.id = a.id;
-    } else if (e->kind == EVENT_TRANSFER) {
-        e->transfer.id = a.id;
-        e->transfer.to = s->sessions[below(s, SESSIONS)];
-    } else if (e->kind == EVENT_RELEASE_FOREIGN) {
-        e->release_foreign.id = a.id;
-        e->release_foreign.count = below(s, 3);
-    } else if (e->kind == EVENT_RECALL_OUTCOME) {
-        e->outcome.id = some_recall(s, a.id);
-    } else {
-        e->drain.host.v = below(s, HOSTS);
-    }
-}
-
 static void request(sim *s, uint32_t i)
 {
     extent x[3];
@@ -383,9 +341,41 @@ static void request(sim *s, uint32_t i)
         e.offer.items = items;
         s->n_offers++;
     } else if (what < 18 && some_claim(s, &c)) {
-        about_claim(s, &e, c);
+        static const event_kind kinds[] = {EVENT_ENTER, EVENT_EMPTY, EVENT_SHRINK, EVENT_CLOSE, EVENT_CLOSE};
+        e.kind = kinds[below(s, 5)];
+        if (e.kind == EVENT_ENTER) {
+            e.enter.gen = c.gen;
+            e.enter.handle = 9;
+            e.enter.fresh = below(s, 2);
+        } else if (e.kind == EVENT_SHRINK) {
+            e.shrink.gen = c.gen;
+            e.shrink.chunks = below(s, c.chunks + 1);
+        } else if (e.kind == EVENT_CLOSE) {
+            e.close.gen = c.gen;
+            e.close.kill = below(s, 2);
+        } else {
+            e.empty.gen = c.gen;
+        }
     } else {
-        about_others(s, &e, a);
+        static const event_kind kinds[] = {EVENT_WANT,  EVENT_CANCEL,  EVENT_TRANSFER,      EVENT_RELEASE_FOREIGN,
+                                           EVENT_DRAIN, EVENT_UNDRAIN, EVENT_RECALL_OUTCOME};
+        e.kind = kinds[below(s, 7)];
+        if (e.kind == EVENT_WANT) {
+            e.want.id = a.id;
+            e.want.want = below(s, 14);
+        } else if (e.kind == EVENT_CANCEL) {
+            e.cancel.id = a.id;
+        } else if (e.kind == EVENT_TRANSFER) {
+            e.transfer.id = a.id;
+            e.transfer.to = s->sessions[below(s, SESSIONS)];
+        } else if (e.kind == EVENT_RELEASE_FOREIGN) {
+            e.release_foreign.id = a.id;
+            e.release_foreign.count = below(s, 3);
+        } else if (e.kind == EVENT_RECALL_OUTCOME) {
+            e.outcome.id = some_recall(s, a.id);
+        } else {
+            e.drain.host.v = below(s, HOSTS);
+        }
     }
     step(s, &e);
 }

@@ -1,0 +1,232 @@
+"""granary harvest on a real broker: inputs, output, limits, recalls, ends."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import processes
+
+HOLD = os.path.join(os.path.dirname(__file__), "..", "..", "demo", "hold.py")
+EAT = "b = bytearray(int(float({!r}) * (1 << 20)))\nfor i in range(0, len(b), 4096): b[i] = 1\n"
+
+
+def rows(path):
+    with open(path, encoding="utf-8") as file:
+        names = file.readline().rstrip("\n").split("\t")
+        return [dict(zip(names, line.rstrip("\n").split("\t"))) for line in file]
+
+
+def held(snapshot, label):
+    return sum(a["chunks"] for a in snapshot["allocations"] if a["label"] == label)
+
+
+def test_words_lines_and_nul(broker):
+    done = broker.run("harvest", "-qk", "-m", "50M", "--", "echo", "<{}>", "{#}", ":::", "a b", "", "c")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "<a b> 1\n<> 2\n<c> 3\n", "")
+    done = broker.run("harvest", "-qk", "-m", "50M", "--", "echo", input="x\n\ny z\n")
+    assert (done.returncode, done.stdout) == (0, "x\ny z\n")
+    done = broker.run("harvest", "-qk0", "-m", "50M", "-a", "-", "--", "echo", input="x\ny\0z")
+    assert (done.returncode, done.stdout) == (0, "x\ny\nz\n")
+    broker.wait_idle()
+    broker.check()
+
+
+def test_no_inputs_need_no_memory(broker):
+    done = broker.run("harvest", "-m", "50M", "--", "echo", input="")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("words, text", [
+    (["-m", "50M"], "the command is missing"),
+    (["-m", "0", "--", "true"], "write a size above 0"),
+    (["-m", "-1", "--", "true"], "size"),
+    (["-m", "50M", "-j", "0", "--", "true"], "it must be more"),
+    (["-m", "50M", "-j", "5000", "--", "true"], "at most 4096"),
+    (["-m", "50M", "--mem-max", "40M", "--", "true"], "smaller than -m"),
+    (["-m", "50M", "--halt", "sometimes", "--", "true"], "--halt: 'sometimes' is not never"),
+    (["-m", "50M", "--resume", "--", "true"], "needs the --joblog"),
+    (["-m", "50M", "-a", "/nowhere/at/all", "--", "true"], "No such file"),
+    (["-m", "50M", "--", "true", ":::", "1", ":::", "2"], "':::' stands twice"),
+])
+def test_bad_command_lines(broker, words, text):
+    done = broker.run("harvest", *words)
+    assert done.returncode == 2 and text in done.stderr, done.stderr
+
+
+def test_more_than_the_machine(broker):
+    done = broker.run("harvest", "-m", "100T", "--", "true", ":::", "1")
+    assert done.returncode == 122
+    assert "most" in done.stderr
+    assert broker.run("harvest", "-m", "50M", "--", "no-such-program", ":::", "1").returncode == 127
+
+
+def test_limit_is_real_and_more_is_given(broker):
+    log = os.path.join(broker.folder, "joblog")
+    done = broker.run("harvest", "-j", "2", "-m", "60M", "--joblog", log, "--", sys.executable, "-c",
+                      EAT.format("{}"), ":::", "10", "180", "20")
+    assert done.returncode == 0, done.stderr
+    tries = [(row["seq"], row["chunks"], row["exit"], row["oom"]) for row in rows(log) if row["seq"] == "2"]
+    assert tries == [("2", "1", "0", "1"), ("2", "2", "0", "1"), ("2", "4", "0", "0")]
+    assert 180 << 20 < int(rows(log)[-1]["peak_bytes"]) < 240 << 20
+    assert "2 run again" in done.stderr
+    broker.wait_idle()
+    broker.check()
+
+
+def test_out_of_memory_at_the_most_is_a_failure(broker):
+    done = broker.run("harvest", "-m", "60M", "--mem-max", "60M", "--", sys.executable, "-c", EAT.format("{}"),
+                      ":::", "200", "10")
+    assert done.returncode == 1
+    assert "1 done, 1 failed (1 out of memory), 0 run again" in done.stderr
+
+
+def test_firm_request_gets_chunks_as_tasks_end(broker):
+    """The heart: nobody is killed, the firm request runs, the harvest grows again."""
+    log = os.path.join(broker.folder, "joblog")
+    harvest = broker.begin("harvest", "-j", "4", "-m", "700M", "--label", "batch", "--joblog", log, "--", "sleep",
+                           *[":::"], *(["0.4"] * 30))
+    broker.wait(lambda s: held(s, "batch") == 4)
+    asked = time.time()
+    firm = broker.run("run", "-m", "2G", "--label", "firm", "--", sys.executable, HOLD, "300", "1")
+    assert firm.returncode == 0, firm.stderr
+    assert time.time() - asked < 20
+    broker.wait(lambda s: held(s, "batch") == 4)
+    out, error = harvest.communicate(timeout=60)
+    assert harvest.returncode == 0, error
+    assert "30 done, 0 failed" in error
+    assert "chunks given back" in error
+    assert all((r["exit"], r["signal"], r["oom"], r["attempt"]) == ("0", "0", "0", "1") for r in rows(log))
+    assert len(rows(log)) == 30
+    broker.wait_idle()
+    broker.check()
+
+
+def test_waits_while_all_memory_is_taken(broker):
+    firm = broker.begin("run", "-m", "3G", "--", "sleep", "60")
+    broker.wait(lambda s: any(a["pid"] == firm.pid for a in s["allocations"]))
+    harvest = broker.begin("harvest", "-m", "700M", "--", "echo", ":::", "1", "2", "3")
+    time.sleep(1)
+    assert harvest.poll() is None
+    ticks = processor_ticks(harvest.pid)
+    time.sleep(1)
+    assert processor_ticks(harvest.pid) - ticks <= 5  # it waits, it does not spin
+    firm.send_signal(signal.SIGTERM)
+    out, error = harvest.communicate(timeout=20)
+    assert harvest.returncode == 0, error
+    assert sorted(out.split()) == ["1", "2", "3"]
+
+
+def processor_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def begun(broker, seconds, count):
+    """A harvest of tasks that write a line and sleep; returns once both of its slots run one."""
+    notes = os.path.join(broker.folder, f"notes-{seconds}")
+    harvest = broker.begin("harvest", "-j", "2", "-m", "50M", "--label", "batch", "--shell", "--",
+                           f"echo {{}} >>{notes}; sleep {seconds}", ":::", *map(str, range(count)))
+
+    def both():
+        try:
+            with open(notes, encoding="ascii") as file:
+                return len(file.readlines()) == 2
+        except FileNotFoundError:
+            return False
+    processes.wait_for(both, 20, "two running tasks")
+    return harvest
+
+
+def test_interrupt_once_and_twice(broker):
+    harvest = begun(broker, 1, 5)
+    harvest.send_signal(signal.SIGINT)
+    out, error = harvest.communicate(timeout=20)
+    assert harvest.returncode == 130 and "2 done" in error, error
+    broker.wait_idle()
+    harvest = begun(broker, 60, 5)
+    harvest.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    harvest.send_signal(signal.SIGINT)
+    out, error = harvest.communicate(timeout=20)
+    assert harvest.returncode == 130 and "2 were stopped" in error, error
+    broker.wait_idle()
+    broker.check()
+
+
+def test_killed_harvest_leaves_clean_books(broker):
+    harvest = broker.begin("harvest", "-j", "2", "-m", "50M", "--label", "batch", "--", "sleep", ":::", *(["1"] * 9))
+    broker.wait(lambda s: any(len(a["claims"]) == 2 for a in s["allocations"]))
+    harvest.kill()
+    harvest.communicate()
+    broker.wait_idle()
+    broker.check()
+
+
+def test_daemon_that_a_task_leaves_is_ended(broker):
+    done = broker.run("harvest", "-q", "-j", "1", "-m", "50M", "--shell", "--", "setsid sleep 1000 & echo {}", ":::",
+                      "1", "2", "3")
+    assert (done.returncode, done.stdout) == (0, "1\n2\n3\n")
+    broker.wait_idle()
+    broker.check()
+
+
+def test_a_million_inputs_are_a_stream(broker):
+    """Memory stays flat while inputs come: measured after many of them, with most still to be read."""
+    source = subprocess.Popen(["seq", "1000000"], stdout=subprocess.PIPE)
+    harvest = broker.begin("harvest", "-q", "-j", "2", "-m", "50M", "--", "true", stdin=source.stdout,
+                           stdout=subprocess.DEVNULL)
+    source.stdout.close()
+    time.sleep(2)
+    with open(f"/proc/{harvest.pid}/status", encoding="ascii") as file:
+        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    harvest.send_signal(signal.SIGTERM)
+    harvest.communicate(timeout=20)
+    source.wait(20)
+    assert harvest.returncode == 143
+    if "SANITIZE" not in os.environ:
+        assert peak < 300 << 10  # KiB; sanitizers make it large, inputs must not
+
+
+def test_resume_after_an_interrupt(broker):
+    log = os.path.join(broker.folder, "joblog")
+    words = ["harvest", "-j", "1", "-m", "50M", "--joblog", log, "--resume", "--shell", "--", "sleep 0.2; echo {}"]
+    harvest = broker.begin(*words, ":::", *"abcdefgh")
+    processes.wait_for(lambda: os.path.exists(log) and len(rows(log)) >= 2, 20, "two rows")
+    harvest.send_signal(signal.SIGINT)
+    first, _ = harvest.communicate(timeout=20)
+    done = broker.run(*words, ":::", *"abcdefgh")
+    assert done.returncode == 0
+    assert sorted((first + done.stdout).split()) == list("abcdefgh")
+    assert "were done by an earlier run" in done.stderr
+    done = broker.run(*words[:-1], "echo {}", ":::", *"abcdefgh")
+    assert done.returncode == 2 and "another command or input" in done.stderr
+
+
+def test_agent_restart_in_the_middle(broker):
+    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--shell", "--", "sleep 0.1; echo {}", ":::",
+                           *map(str, range(60)))
+    broker.wait(lambda s: any(len(a["claims"]) == 2 for a in s["allocations"]))
+    for _ in range(3):
+        time.sleep(0.5)
+        broker.kill("granary-agent")
+    out, error = harvest.communicate(timeout=60)
+    assert (harvest.returncode, out.split()) == (0, [str(i) for i in range(60)]), error
+    broker.wait_idle()
+    broker.check()
+
+
+def test_results_and_tag(broker):
+    folder = os.path.join(broker.folder, "results")
+    done = broker.run("harvest", "-qk", "--tag", "-m", "50M", "--results", folder, "--shell", "--",
+                      "echo out; echo err >&2; test {} != b", ":::", "a/x", "b")
+    assert done.returncode == 1
+    assert done.stdout == "a/x\tout\nb\tout\n"
+    assert done.stderr == "a/x\terr\nb\terr\n"
+    assert sorted(os.listdir(folder)) == ["1-a_x", "2-b"]
+    assert sorted(os.listdir(os.path.join(folder, "2-b"))) == ["meta", "stderr", "stdout"]
+    with open(os.path.join(folder, "2-b", "meta"), encoding="utf-8") as file:
+        assert "exit\t1\n" in file.read()
