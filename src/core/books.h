@@ -107,7 +107,8 @@ typedef struct {
     session *session;
     request_no number;
     uint64_t tag;
-    chunks_t chunks; /* SHRINK */
+    chunks_t chunks; /* SHRINK: what was asked for */
+    chunks_t before; /* SHRINK: what the claim had, and keeps when the agent refuses */
 } pending;
 
 enum { PENDING_OPEN, PENDING_ENTER, PENDING_EMPTY, PENDING_SHRINK, PENDING_CLOSE, PENDINGS };

@@ -295,16 +295,16 @@ void claim_on_limited(core *c, const event_claim_answer *e)
     pending *p = k ? answered(k, PENDING_SHRINK, e->tag) : NULL;
     if (!p)
         return;
-    if (e->status != 0 || k->state != CLAIM_OPEN || p->chunks >= k->chunks) {
-        reply_end(c, p, k, e, e->status ? agent_status(e->status) : STATUS_STATE);
-        return;
-    }
+    /* Fewer chunks count from now on; more of them have counted since the order. */
+    chunks_t now = e->status == 0 ? p->chunks : p->before;
     allocation *a = k->allocation;
-    chunks_t less = k->chunks - p->chunks;
-    k->chunks = p->chunks;
-    mark_claim(c, k);
-    holding_drained(c, k->holding, less);
-    reply_end(c, p, k, e, STATUS_OK);
+    if (now < k->chunks) {
+        chunks_t less = k->chunks - now;
+        k->chunks = now;
+        mark_claim(c, k);
+        holding_drained(c, k->holding, less); /* seen free, or never used */
+    }
+    reply_end(c, p, k, e, e->status == 0 ? STATUS_OK : agent_status(e->status));
     allocation_settle(c, a);
 }
 

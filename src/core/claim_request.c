@@ -155,19 +155,26 @@ void claim_on_shrink(core *c, session *s, const core_event *e)
     claim *k = claim_for(c, s, e->request.number, e->shrink.gen, PENDING_SHRINK);
     if (!k)
         return;
-    if (e->shrink.chunks == 0 || e->shrink.chunks >= k->chunks) {
-        bool same = e->shrink.chunks == k->chunks; /* nothing to do */
+    chunks_t n = e->shrink.chunks, before = k->chunks;
+    bool grows = n > before && k->allocation->state == ALLOCATION_LIVE && holding_claimable(k->holding, n - before);
+    if (n == 0 || n == before || (n > before && !grows)) {
         request_reply(c, s, e->request.number,
-                      (outcome){.status = same ? STATUS_OK : STATUS_STATE,
+                      (outcome){.status = n == before ? STATUS_OK : STATUS_STATE,
                                 .allocation = k->allocation->id,
                                 .claim = k->gen,
-                                .chunks = k->chunks});
+                                .chunks = before});
         return;
     }
     uint64_t tag = pending_open(c, &k->pendings[PENDING_SHRINK], s, e->request.number);
-    k->pendings[PENDING_SHRINK].chunks = e->shrink.chunks;
+    k->pendings[PENDING_SHRINK].chunks = n;
+    k->pendings[PENDING_SHRINK].before = before;
+    if (grows) { /* in the books first: the limit never stands for chunks that another claim could take */
+        holding_claim(c, k->holding, n - before);
+        k->chunks = n;
+        mark_claim(c, k);
+    }
     effect_order *order = emit_order(c, ORDER_LIMIT, k);
-    order->bytes = chunk_bytes(k->allocation, e->shrink.chunks);
+    order->bytes = chunk_bytes(k->allocation, n);
     order->tag = tag;
 }
 

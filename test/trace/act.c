@@ -346,9 +346,9 @@ void act_randomly(run *r)
         void (*act)(run *r);
         uint32_t weight;
     } acts[] = {
-        {do_session, 12}, {do_allocate, 12},      {do_release, 8},      {do_release_n, 4}, {do_offer, 20},
-        {do_claim, 16},  {do_claim_request, 14}, {do_other_request, 4}, {do_drain, 2},     {do_again, 6},
-        {do_agent, 60},  {do_time, 20},          {do_restart, 1},
+        {do_session, 12}, {do_allocate, 12},      {do_release, 8},       {do_release_n, 4}, {do_offer, 20},
+        {do_claim, 16},   {do_claim_request, 14}, {do_other_request, 4}, {do_drain, 2},     {do_again, 6},
+        {do_agent, 60},   {do_time, 20},          {do_restart, 1},
     };
     uint32_t total = 0;
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)

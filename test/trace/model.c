@@ -289,13 +289,13 @@ static void on_shrink(model *m, const core_event *e, const core_effects *fx)
         return;
     }
     model_allocation *a = model_allocation_find(m, k->allocation);
-    if (e->shrink.chunks > k->chunks) { /* the chunks are taken at once, so that nobody else claims them */
-        if ((uint64_t)model_claimed(m, a, k->host) + e->shrink.chunks - k->chunks > a->held[k->host])
-            model_wrong(m, "claim %" PRIu64 " grows over what is held", k->gen);
-        k->chunks = e->shrink.chunks;
-    } else {
-        k->resize = e->shrink.chunks;
-    }
+    if (e->shrink.chunks > k->chunks &&
+        (uint64_t)model_claimed(m, a, k->host) + e->shrink.chunks - k->chunks > a->held[k->host])
+        model_wrong(m, "claim %" PRIu64 " grows over what is held", k->gen);
+    k->before = k->chunks;
+    k->resize = e->shrink.chunks;
+    if (k->resize > k->chunks)
+        k->chunks = k->resize; /* taken at once, so that nobody else claims them */
 }
 
 static void on_limited(model *m, const event_claim_answer *e)
@@ -303,10 +303,10 @@ static void on_limited(model *m, const event_claim_answer *e)
     model_claim *k = model_claim_find(m, e->gen.v);
     if (!k || k->host != e->host.v || !k->resize)
         return;
-    chunks_t less = k->chunks - k->resize;
-    if (e->status == 0 && k->state == CLAIM_OPEN) {
-        k->chunks = k->resize;
-        pay(model_allocation_find(m, k->allocation), k->host, less);
+    chunks_t now = e->status == 0 ? k->resize : k->before;
+    if (now < k->chunks) {
+        pay(model_allocation_find(m, k->allocation), k->host, k->chunks - now);
+        k->chunks = now;
     }
     k->resize = 0;
 }

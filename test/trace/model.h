@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     uint64_t gen, allocation;
     uint32_t host;
-    chunks_t chunks, resize; /* resize: what a shrink asked for, 0 = none */
+    chunks_t chunks, resize, before; /* resize: what a shrink asked for, 0 = none; before: what it had then */
     claim_state state;
 } model_claim;
 
