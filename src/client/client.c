@@ -63,9 +63,7 @@ void client_end(granary_client *c, int status, const char *text)
         return;
     c->over = status;
     snprintf(c->over_text, sizeof c->over_text, "%s", text && text[0] ? text : status_text(status));
-    channel_destroy(c->link.channel);
-    c->link.channel = NULL;
-    c->link.state = LINK_DOWN;
+    link_close(c);
     requests_fail(c, status);
     claims_fail(c);
     allocations_fail(c, status, c->over_text);

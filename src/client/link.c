@@ -12,6 +12,17 @@
 #include "client/client.h"
 #include "proto/channel.h"
 
+void link_close(granary_client *c)
+{
+    client_link *l = &c->link;
+    if (l->channel)
+        loop_unwatch(&c->loop, channel_fd(l->channel));
+    channel_destroy(l->channel);
+    l->channel = NULL;
+    l->state = LINK_DOWN;
+    l->writing = false;
+}
+
 static void link_down(granary_client *c, const char *why)
 {
     client_link *l = &c->link;
@@ -20,10 +31,7 @@ static void link_down(granary_client *c, const char *why)
         l->pause = LINK_PAUSE_MS;
         l->give_up_at = now + LINK_GIVE_UP_MS;
     }
-    channel_destroy(l->channel); /* closing its descriptor takes it out of the epoll, too */
-    l->channel = NULL;
-    l->state = LINK_DOWN;
-    l->writing = false;
+    link_close(c);
     l->retry_at = now + l->pause;
     l->pause = l->pause * 2 > LINK_PAUSE_MAX_MS ? LINK_PAUSE_MAX_MS : l->pause * 2;
     snprintf(l->why, sizeof l->why, "%s", why);
@@ -62,8 +70,7 @@ int link_connect(granary_client *c)
     if (r == 0)
         r = loop_watch(&c->loop, fd, false, true);
     if (r < 0) {
-        channel_destroy(l->channel);
-        l->channel = NULL;
+        link_close(c);
         return r;
     }
     l->state = LINK_GREETING;
@@ -74,7 +81,7 @@ int link_connect(granary_client *c)
 
 void link_finish(granary_client *c)
 {
-    channel_destroy(c->link.channel);
+    link_close(c);
     free(c->link.socket.path);
     free(c->link.program);
     memset(&c->link, 0, sizeof c->link);
@@ -291,7 +298,7 @@ ms_t link_deadline(const granary_client *c)
     if (c->over)
         return MS_NEVER;
     if (l->state == LINK_UP)
-        return sooner(c->requests.retry_at, c->requests.again_at);
+        return sooner(c->requests.retry_at, requests_deadline(c));
     if (l->session == 0)
         return MS_NEVER;
     return sooner(l->retry_at, l->give_up_at);

@@ -44,6 +44,9 @@ typedef struct {
  * DOWN. */
 int link_connect(granary_client *c);
 
+/* Closes the connection, if there is one. */
+void link_close(granary_client *c);
+
 /* Frees everything. */
 void link_finish(granary_client *c);
 

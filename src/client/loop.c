@@ -34,6 +34,11 @@ int loop_watch(loop *l, int fd, bool writing, bool add)
     return watch(l->inner, fd, EPOLLIN | (writing ? EPOLLOUT : 0), add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
 }
 
+void loop_unwatch(loop *l, int fd)
+{
+    epoll_ctl(l->inner, EPOLL_CTL_DEL, fd, NULL);
+}
+
 int loop_init(loop *l, bool threaded)
 {
     *l = (loop){.inner = -1, .outer = -1, .wake = -1, .timer = -1, .news = -1, .threaded = threaded, .armed = MS_NEVER};

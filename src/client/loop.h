@@ -53,4 +53,7 @@ void loop_dispatch(granary_client *c);
 /* Adds or changes a descriptor of the inner epoll. STATUS_SYSTEM. */
 int loop_watch(loop *l, int fd, bool writing, bool add);
 
+/* Takes it out, before it is closed: a child that has not run exec yet may hold it open, and then closing does not. */
+void loop_unwatch(loop *l, int fd);
+
 #endif

@@ -11,8 +11,10 @@
 #include "client/client.h"
 #include "proto/channel.h"
 
-#define RETRY_MS   50u /* after a shortage of memory */
-#define STACK_BODY 512u
+#define RETRY_MS    50u /* after a shortage of memory */
+#define STACK_BODY  512u
+#define REST_MS     20u /* first pause while a host is silent; doubles */
+#define REST_MAX_MS 500u
 
 static _Thread_local bool short_of_memory; /* tells a failed allocation from a malformed body */
 
@@ -91,6 +93,19 @@ void requests_init(requests *all)
     *all = (requests){.next_number = 1, .next_query = 1, .retry_at = MS_NEVER, .again_at = MS_NEVER};
 }
 
+/* Gives the request the session's next number. */
+static void request_append(requests *all, request *r)
+{
+    r->number = all->next_number++;
+    r->sent = false;
+    r->next = NULL;
+    if (all->last)
+        all->last->next = r;
+    else
+        all->first = r;
+    all->last = r;
+}
+
 int request_start(granary_client *c, uint16_t type, const void *message, int fd, request_done done, void *userdata,
                   request **ret)
 {
@@ -100,15 +115,9 @@ int request_start(granary_client *c, uint16_t type, const void *message, int fd,
     int status = request_create(type, message, fd, &r);
     if (status < 0)
         return status;
-    requests *all = &c->requests;
-    r->number = all->next_number++;
     r->done = done;
     r->userdata = userdata;
-    if (all->last)
-        all->last->next = r;
-    else
-        all->first = r;
-    all->last = r;
+    request_append(&c->requests, r);
     if (ret)
         *ret = r;
     requests_send(c);
@@ -165,8 +174,34 @@ void requests_again(granary_client *c)
         c->requests.again_at = client_now() + RETRY_MS;
 }
 
+/* Requests that have rested long enough are asked again. */
+static void requests_wake(granary_client *c, ms_t now)
+{
+    request **at = &c->requests.resting;
+    while (*at) {
+        request *r = *at;
+        if (now < r->retry_at) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        request_append(&c->requests, r);
+    }
+}
+
+ms_t requests_deadline(const granary_client *c)
+{
+    ms_t soonest = c->requests.again_at;
+    for (const request *r = c->requests.resting; r; r = r->next)
+        if (r->retry_at < soonest)
+            soonest = r->retry_at;
+    return soonest;
+}
+
 void requests_tick(granary_client *c, ms_t now)
 {
+    if (c->link.state == LINK_UP)
+        requests_wake(c, now);
     if (now < c->requests.again_at)
         return;
     c->requests.again_at = MS_NEVER;
@@ -182,10 +217,9 @@ void requests_unsend(requests *all)
         r->sent = false;
 }
 
-/* Takes the request out of the list and answers it. `before` is the one before it, or NULL. */
-static void request_answer(granary_client *c, request *r, request *before, int status, Granary__Reply **reply)
+/* Takes the request out of the list. `before` is the one before it, or NULL. */
+static void request_remove(requests *all, request *r, request *before)
 {
-    requests *all = &c->requests;
     if (before)
         before->next = r->next;
     else
@@ -193,9 +227,40 @@ static void request_answer(granary_client *c, request *r, request *before, int s
     if (all->last == r)
         all->last = before;
     r->next = NULL;
+}
+
+static void request_answer(granary_client *c, request *r, int status, Granary__Reply **reply)
+{
     if (r->done)
         r->done(c, r, status, reply);
     request_free(r);
+}
+
+static bool is_about_claim(uint16_t type)
+{
+    return type == GRANARY__MESSAGE_TYPE__TYPE_CLAIM || type == GRANARY__MESSAGE_TYPE__TYPE_ENTER ||
+           type == GRANARY__MESSAGE_TYPE__TYPE_EMPTY || type == GRANARY__MESSAGE_TYPE__TYPE_SHRINK ||
+           type == GRANARY__MESSAGE_TYPE__TYPE_CLOSE;
+}
+
+/* True: it is asked again later. A claim that was being opened when its host fell silent ends first: until then its
+ * chunks are still claimed. */
+static bool request_rests(granary_client *c, request *r, int status)
+{
+    ms_t now = client_now();
+    bool silent = status == STATUS_SILENT;
+    bool closing = status == STATUS_STATE && r->silent_until != 0 && r->type == GRANARY__MESSAGE_TYPE__TYPE_CLAIM;
+    if (!is_about_claim(r->type) || !(silent || closing) || (r->silent_until != 0 && now >= r->silent_until))
+        return false;
+    if (r->silent_until == 0) {
+        r->silent_until = now + REQUESTS_SILENT_MS;
+        r->pause = REST_MS;
+    }
+    r->retry_at = now + r->pause;
+    r->pause = r->pause * 2 > REST_MAX_MS ? REST_MAX_MS : r->pause * 2;
+    r->next = c->requests.resting;
+    c->requests.resting = r;
+    return true;
 }
 
 int requests_reply(granary_client *c, uint64_t number, Granary__Reply *reply)
@@ -206,7 +271,9 @@ int requests_reply(granary_client *c, uint64_t number, Granary__Reply *reply)
             continue;
         if (!r->sent)
             break;
-        request_answer(c, r, before, reply->status, &reply);
+        request_remove(&c->requests, r, before);
+        if (!request_rests(c, r, reply->status))
+            request_answer(c, r, reply->status, &reply);
         if (reply)
             message_free(reply);
         return 0;
@@ -248,8 +315,16 @@ void requests_fail(granary_client *c, int status)
 {
     Granary__Reply *none = NULL;
     Granary__QueryReply *no_part = NULL;
-    while (c->requests.first)
-        request_answer(c, c->requests.first, NULL, status, &none);
+    while (c->requests.first || c->requests.resting) {
+        request *r = c->requests.first;
+        if (r) {
+            request_remove(&c->requests, r, NULL);
+        } else {
+            r = c->requests.resting;
+            c->requests.resting = r->next;
+        }
+        request_answer(c, r, status, &none);
+    }
     while (c->requests.queries) {
         request *r = c->requests.queries;
         if (r->part)

@@ -4,7 +4,9 @@
  * Each request gets the session's next number. One that is unanswered when the connection breaks is
  * sent again on the next, with the same number and descriptor; the broker answers it once. At
  * most REQUESTS_WINDOW are in flight, so that every answer is one that the broker still keeps;
- * the others wait here. Queries have numbers of their own: they have no effect and no kept answer.
+ * the others wait here. A request about a claim whose host is silent (its agent, or the broker, is just restarting) is
+ * asked again under a new number until the host is back, for REQUESTS_SILENT_MS. Queries have numbers of their own:
+ * they have no effect and no kept answer.
  */
 #ifndef GRANARY_CLIENT_REQUEST_H
 #define GRANARY_CLIENT_REQUEST_H
@@ -17,6 +19,8 @@
 #include "granary.pb-c.h"
 
 #define REQUESTS_WINDOW 60u /* the broker keeps 64 answers for a session */
+
+#define REQUESTS_SILENT_MS 20000u /* far longer than an agent's restart; a host that is gone is told after it */
 
 typedef struct request request;
 
@@ -39,10 +43,14 @@ struct request {
     request_done done;         /* NULL: nobody cares */
     query_part part;
     void *userdata;
+    ms_t silent_until; /* its host was silent: no more attempts after this; 0 = it was not */
+    ms_t retry_at;     /* of a resting one */
+    ms_t pause;
 };
 
 typedef struct {
     request *first, *last; /* unanswered, by number */
+    request *resting;      /* their host was silent */
     request *queries;
     uint64_t next_number, next_query;
     ms_t retry_at; /* memory was short while sending; MS_NEVER */
@@ -72,6 +80,9 @@ void requests_send(granary_client *c);
 /* A message could not be made: owners of allocations are told to look again in a moment. */
 void requests_again(granary_client *c);
 void requests_tick(granary_client *c, ms_t now);
+
+/* When requests_tick() is due; MS_NEVER. */
+ms_t requests_deadline(const granary_client *c);
 
 /* A new connection: everything unanswered is unsent. */
 void requests_unsend(requests *all);
