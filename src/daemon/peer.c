@@ -92,6 +92,7 @@ static void peer_free(peer *p)
     all->table[p->slot] = NULL;
     all->free_slots[all->n_free++] = p->slot;
     all->n--;
+    p->broker->busy_last = driver_now();
     uv_close((uv_handle_t *)&p->poll, on_closed);
     channel_destroy(p->channel);
     if (p->process.pidfd >= 0)

@@ -211,6 +211,10 @@ static void on_death(supervisor *s, child *c, const char *name, uv_timer_t *time
     int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
     child_forget(c);
     if (s->ending) {
+        if (!exited && number != SIGKILL) {
+            log_write(s->log, LOG_ERROR, "child=%s signal=%d it died while it ended", name, number);
+            s->exit_code = EXIT_OTHER;
+        }
         end_check(s);
         return;
     }
