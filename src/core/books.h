@@ -130,7 +130,7 @@ struct allocation {
     heap_node due, look;
     list_node node, owner_node, queue_node, hungry_node, recallable_node, sweep_node, push_node;
     list_node holdings, claims, recalls, recalls_for; /* recalls_for: where it is the beneficiary */
-    uint32_t n_claims, n_done;
+    uint32_t n_claims, n_done, n_overdue;             /* done: recalls that are; overdue: open recalls that are */
     /* soft */
     bool touched, is_new;
     ask_state ask;

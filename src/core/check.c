@@ -136,7 +136,7 @@ static int check_state(const core *c, const allocation *a, char *why, size_t why
 
 static int check_allocation(const core *c, const allocation *a, char *why, size_t why_size)
 {
-    uint64_t held = 0, returning = 0, asked = 0, by_operator = 0, claims = 0, done = 0, id = a->id.v;
+    uint64_t held = 0, returning = 0, asked = 0, by_operator = 0, claims = 0, done = 0, overdue = 0, id = a->id.v;
     list_each(x, &a->holdings, holding, node)
     {
         held += x->held;
@@ -152,12 +152,14 @@ static int check_allocation(const core *c, const allocation *a, char *why, size_
                 "I11: a recall's counts: recall", r->r.id.v);
         REQUIRE((r->due.pos != 0) == (left && !r->r.overdue), "I10: deadline of a recall: recall", r->r.id.v);
         done += left == 0;
+        overdue += left && r->r.overdue;
         asked += r->r.reason == RECALL_FOR_OPERATOR ? 0 : left;
         by_operator += r->r.reason == RECALL_FOR_OPERATOR ? left : 0;
     }
     REQUIRE(held == a->held && returning == a->returning, "I8: chunks of an allocation do not add up: allocation", id);
     REQUIRE(claims == a->n_claims, "I8: claims of an allocation do not add up: allocation", id);
     REQUIRE(asked == a->asked && done == a->n_done, "recalls of an allocation do not add up: allocation", id);
+    REQUIRE(overdue == a->n_overdue, "overdue recalls of an allocation do not add up: allocation", id);
     REQUIRE(asked == 0 || held >= a->terms.min + asked, "I6: recalls ask below min: allocation", id);
     REQUIRE(by_operator <= held, "I6: recalls ask for more than is held: allocation", id);
     return check_state(c, a, why, why_size);

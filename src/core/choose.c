@@ -35,7 +35,7 @@ static void gather(core *c, const demand *d)
     ch->n_hosts = 0;
     list_each(a, &c->recallable, allocation, recallable_node)
     {
-        if (recall_possible(a) == 0)
+        if (recall_willing(a) == 0)
             continue;
         list_each(x, &a->holdings, holding, node)
         {
@@ -79,7 +79,7 @@ static void unpick_to(core *c, uint32_t mark)
 /* Chunks of this holding that could be here by `by`, not counting what is picked already. */
 static chunks_t available(const holding *x, ms_t by)
 {
-    chunks_t possible = recall_possible(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0, n = 0;
+    chunks_t possible = recall_willing(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0, n = 0;
     possible = possible > x->allocation->take ? possible - x->allocation->take : 0;
     if (by == MS_NEVER)
         n = here;
@@ -292,7 +292,7 @@ static uint32_t ask_all(core *c, allocation *a)
     {
         if (n >= CHOICE_HOSTS)
             break;
-        if (donor->asked_for.v == a->id.v || recall_possible(donor) == 0)
+        if (donor->asked_for.v == a->id.v || recall_willing(donor) == 0)
             continue;
         effect_push *p = emit_push(c, PUSH_ASK, donor);
         if (!p)

@@ -165,7 +165,7 @@ static holding *donor_for(core *c, allocation *a)
     holding *best = NULL;
     list_each(d, &c->recallable, allocation, recallable_node)
     {
-        if (d == a || recall_possible(d) == 0)
+        if (d == a || recall_willing(d) == 0)
             continue;
         list_each(x, &d->holdings, holding, node)
         {

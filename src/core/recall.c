@@ -27,6 +27,11 @@ chunks_t recall_possible(const allocation *a)
     return a->held > bound ? a->held - (chunks_t)bound : 0;
 }
 
+chunks_t recall_willing(const allocation *a)
+{
+    return a->n_overdue ? 0 : recall_possible(a);
+}
+
 chunks_t recall_possible_at(const holding *x)
 {
     chunks_t n = recall_possible(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0;
@@ -94,7 +99,9 @@ recall *recall_restore(core *c, allocation *a, const record_recall *record)
     r->beneficiary = allocation_find(c, record->beneficiary);
     if (r->beneficiary)
         list_append(&r->beneficiary->recalls_for, &r->for_node);
-    if (!record->overdue)
+    if (record->overdue)
+        a->n_overdue++;
+    else
         heap_set(&c->deadlines, &r->due, record->deadline);
     return r;
 }
@@ -149,6 +156,8 @@ void recall_discard(core *c, recall *r)
         count(c, r, left, false);
     else
         r->allocation->n_done--;
+    if (left && r->r.overdue)
+        r->allocation->n_overdue--;
     heap_set(&c->deadlines, &r->due, MS_NEVER);
     table_remove(&c->recall_ids, r->r.id.v);
     list_remove(&r->node);
@@ -166,6 +175,10 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
     if (recall_left(r) > 0)
         return;
     heap_set(&c->deadlines, &r->due, MS_NEVER);
+    if (r->r.overdue) {
+        r->allocation->n_overdue--;
+        c->supply_sequence++; /* it answers again: it may be asked */
+    }
     list_remove(&r->for_node);
     allocation *whom = r->beneficiary;
     r->beneficiary = NULL;

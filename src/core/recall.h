@@ -15,7 +15,9 @@ recall *recall_find(const core *c, recall_id id);
 
 /* Chunks that may be asked back now: above min, not asked yet. */
 chunks_t recall_possible(const allocation *a);
-/* The same on one host. */
+/* The same for one who answers: nothing, while a recall of it is overdue. To ask it for more would ask it twice. */
+chunks_t recall_willing(const allocation *a);
+/* As recall_possible(), on one host. */
 chunks_t recall_possible_at(const holding *x);
 chunks_t recall_asked_by_operator(const allocation *a);
 

@@ -104,6 +104,7 @@ void recall_due(core *c, recall *r)
         return;
     }
     r->r.overdue = true;
+    a->n_overdue++;
     heap_set(&c->deadlines, &r->due, MS_NEVER);
     mark_recall(c, r);
     emit_note_of(c, NOTE_OVERDUE, a, r->host, recall_left(r))->recall = id;
