@@ -1,0 +1,152 @@
+/*
+ * claim_ending.c - the end of a claim: no more entries, empty, drained, reported, removed.
+ */
+#include "agent/claim_inner.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/status.h"
+
+#define CLOSE_LOOK_MS 512u /* a group that cannot be removed for so long is left, and reported */
+
+typedef struct {
+    uv_work_t work;
+    claim *claim;
+    const backend_ops *ops;
+    int fd;
+    bytes_t most;
+} reclaim_job;
+
+void claim_free(claim *c)
+{
+    if (!c->released || !c->handle_closed || c->reclaiming)
+        return;
+    free(c->watches);
+    free(c);
+}
+
+static void reclaim_work(uv_work_t *work)
+{
+    reclaim_job *job = work->data;
+    (void)job->ops->reclaim(job->fd, job->most); /* what could not be dropped shows in the next look */
+}
+
+static void reclaim_done(uv_work_t *work, int status)
+{
+    reclaim_job *job = work->data;
+    claim *c = job->claim;
+    (void)status;
+    close(job->fd);
+    free(job);
+    c->reclaiming = false;
+    if (c->released)
+        claim_free(c);
+    else
+        claim_advance(c);
+}
+
+static void reclaim_start(claim *c)
+{
+    reclaim_job *job = c->reclaiming ? NULL : calloc(1, sizeof *job);
+    if (!job)
+        return; /* the next look tries again */
+    *job = (reclaim_job){.claim = c, .ops = claim_ops(c), .most = c->used, .fd = -1};
+    job->work.data = job;
+    if (claim_ops(c)->reclaim_fd(c->group, &job->fd) < 0) {
+        free(job);
+        return;
+    }
+    if (uv_queue_work(c->world->loop, &job->work, reclaim_work, reclaim_done) < 0) {
+        close(job->fd);
+        free(job);
+        return;
+    }
+    c->reclaiming = true;
+}
+
+static void report_drained(claim *c)
+{
+    claim_view view = claim_see(c);
+    view.peak = c->last.peak;
+    view.processes = 0;
+    c->world->sink.drained(c->world->sink.context, &view);
+}
+
+/* Kernel memory that can be dropped (names of files that it looked up) must not pass for memory left behind. */
+void claim_ending_advance(claim *c)
+{
+    bytes_t threshold = c->chunk_size / 256 > MIB(1) ? c->chunk_size / 256 : MIB(1);
+    bytes_t used;
+    if (c->reclaiming || !claim_sweep(c, c->kill))
+        return;
+    int r = claim_ops(c)->charged(c->group, &used);
+    if (r == 0 && used > threshold)
+        r = claim_ops(c)->use(c->group, &used);
+    if (r == STATUS_NOT_FOUND)
+        used = 0; /* somebody else removed the empty group */
+    else if (r < 0)
+        used = UINT64_MAX;
+    c->used = used;
+    if (used > threshold) {
+        bool worth = c->look_step == LOOK_FIRST_MS || c->look_step == LOOK_MOST_MS;
+        claim_look_later(c);
+        if (worth && r == 0)
+            reclaim_start(c);
+        return;
+    }
+    c->last = claim_task_end(c);
+    c->entered = false;
+    claim_set_state(c, CLAIM_DRAINED);
+    c->sample_at = c->oom_at = 0;
+    claim_arm(c);
+    report_drained(c);
+}
+
+void claim_end(claim *c, bool kill)
+{
+    if (c->state == CLAIM_DRAINED) {
+        report_drained(c);
+        return;
+    }
+    if (c->state == CLAIM_CLOSING)
+        return;
+    c->kill |= kill || c->state == CLAIM_EMPTYING || c->state == CLAIM_REAPING;
+    if (c->state != CLAIM_ENDING)
+        claim_set_state(c, CLAIM_ENDING);
+    claim_refuse_line(c, STATUS_ENDED, "the claim has ended");
+    claim_ending_advance(c);
+}
+
+void claim_closing_advance(claim *c)
+{
+    int r = claim_ops(c)->remove(c->group);
+    if (r == STATUS_STATE && c->look_step <= CLOSE_LOOK_MS) {
+        claim_look_later(c);
+        return;
+    }
+    if (r < 0)
+        claim_notice(c, "warning", "its group could not be removed");
+    c->gone(c->gone_context, c);
+}
+
+void claim_close(claim *c)
+{
+    if (c->state == CLAIM_CLOSING)
+        return;
+    if (c->state != CLAIM_DRAINED) {
+        claim_notice(c, "warning", "ordered to close before it drained; refused");
+        return;
+    }
+    claim_set_state(c, CLAIM_CLOSING);
+    claim_closing_advance(c);
+}
+
+void claim_undo(claim *c)
+{
+    assert(c->state == CLAIM_OPEN && !c->entered);
+    if (claim_ops(c)->remove(c->group) < 0)
+        claim_notice(c, "warning", "its group could not be removed");
+    c->gone(c->gone_context, c);
+}
