@@ -224,6 +224,7 @@ int view_recall_by_id(const core *c, recall_id id, recall_view *ret)
 typedef struct {
     bool any_up, any_unknown;
     bytes_t free;
+    bytes_t largest; /* on one host, with what is kept for the request there */
 } usable;
 
 static usable usable_for(const core *c, const allocation *a)
@@ -236,6 +237,9 @@ static usable usable_for(const core *c, const allocation *a)
         if (ledger_placeable(h)) {
             u.any_up = true;
             u.free += h->free;
+            const holding *x = holding_find(c, a, h);
+            bytes_t here = h->free + (x ? x->reserved : 0);
+            u.largest = here > u.largest ? here : u.largest;
         } else if (h->connected && !h->draining) {
             u.any_unknown = true;
         }
@@ -264,6 +268,7 @@ static void fill_waiter(const core *c, ms_t now, const allocation *a, uint32_t p
     bytes_t bytes = chunk_bytes(a, need ? need : 1), reserved = 0;
     list_each(x, &a->holdings, holding, node) reserved += x->reserved;
     usable u = usable_for(c, a);
+    bytes_t at_hand = allocation_is(a, TERM_ONE_HOST) ? u.largest : u.free + reserved;
     *ret = (waiter_view){
         .place = place,
         .waiting_ms = now > a->since ? now - a->since : 0,
@@ -272,7 +277,7 @@ static void fill_waiter(const core *c, ms_t now, const allocation *a, uint32_t p
     };
     fill_allocation(a, &ret->allocation);
     if (ret->reason == WAIT_FIRST || ret->reason == WAIT_RECALL || ret->reason == WAIT_HELD)
-        ret->missing = bytes > u.free + reserved ? bytes - u.free - reserved : 0;
+        ret->missing = bytes > at_hand ? bytes - at_hand : 0;
 }
 
 bool view_waiter(const core *c, ms_t now, uint32_t *cursor, waiter_view *ret)
