@@ -229,6 +229,14 @@ GRANARY_API uint32_t granary_local_host(granary_client *client);
 
 /* ---- starting a process inside a claim ---- */
 
+#define GRANARY_BROKER_ID_MAX 64
+
+/*
+ * The name of the broker's books. Give each task GRANARY_CLAIM="<broker id>.<claim>" in its environment: where nothing
+ * can be limited, what a task leaves behind is known by that. Valid also in a forked child, if asked for before the fork.
+ */
+GRANARY_API void granary_broker_id(granary_client *client, char to[GRANARY_BROKER_ID_MAX]);
+
 /*
  * A child that waits at a gate. granary_gate_fork() forks: in the child it returns 0 and the child must call
  * granary_gate_wait() and then exec; granary_gate_wait() returns only after the parent opened the

@@ -175,6 +175,7 @@ static int broker_open(harvest_run *run)
         harvest_fail(run, exits_of_status(status), "%s", granary_client_error(NULL));
         return status;
     }
+    granary_broker_id(run->client, run->nursery.books);
     if (granary_local_host(run->client) != UINT32_MAX)
         run->host = granary_host_name(run->client, granary_local_host(run->client));
     return STATUS_OK;

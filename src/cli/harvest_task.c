@@ -82,11 +82,11 @@ void harvest_task_destroy(harvest_task *task, harvest_spool *spool)
 
 /* ---- the child's side ---- */
 
-static void number_export(const char *name, uint64_t value)
+static void number_export(const char *name, const char *books, uint64_t value)
 {
-    char text[24];
+    char text[GRANARY_BROKER_ID_MAX + 24];
 
-    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    (void)snprintf(text, sizeof text, "%s%s%" PRIu64, books, *books ? "." : "", value);
     if (setenv(name, text, 1) != 0)
         _exit(EXIT_FAILED);
 }
@@ -114,8 +114,8 @@ static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nurse
     (void)sigaction(SIGPIPE, &nursery->pipe_action, NULL);
     (void)setrlimit(RLIMIT_NOFILE, &nursery->files);
     granary_gate_wait(&task->gate);
-    number_export("GRANARY_ALLOCATION", *nursery->allocation);
-    number_export("GRANARY_CLAIM", task->gate.claim);
+    number_export("GRANARY_ALLOCATION", "", *nursery->allocation);
+    number_export("GRANARY_CLAIM", nursery->books, task->gate.claim);
     if (sigprocmask(SIG_SETMASK, &nursery->mask, NULL) != 0)
         _exit(EXIT_FAILED);
     execvp(task->argv[0], task->argv);

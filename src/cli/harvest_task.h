@@ -46,7 +46,8 @@ struct harvest_task {
 
 /* What all tasks of a run share. */
 typedef struct {
-    uint64_t *allocation; /* shared with the gated processes: it may become known after they were forked */
+    char books[GRANARY_BROKER_ID_MAX]; /* in front of the claim's number in GRANARY_CLAIM */
+    uint64_t *allocation;              /* shared with the gated processes: it may become known after they were forked */
     int null_fd;
     int results_fd;               /* folder of --results; -1 = none */
     sigset_t mask;                /* as the harvest was given it */

@@ -14,7 +14,8 @@
 #include "cli/exits.h"
 
 struct launch_page {
-    uint64_t allocation, claim;
+    char allocation[24];
+    char claim[GRANARY_BROKER_ID_MAX + 24];
     int error;
 };
 
@@ -70,18 +71,11 @@ int launch_lookup(const char *program, int *ret_errno)
     return launch_exit_of(error);
 }
 
-static int number_set(const char *name, uint64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, value);
-    return setenv(name, text, 1);
-}
-
 /* In the child: to the gate, and through it. */
 static _Noreturn void child_run(granary_gate *gate, launch_page *page, char *const argv[], const char *socket)
 {
     granary_gate_wait(gate);
-    if (number_set("GRANARY_ALLOCATION", page->allocation) != 0 || number_set("GRANARY_CLAIM", page->claim) != 0 ||
+    if (setenv("GRANARY_ALLOCATION", page->allocation, 1) != 0 || setenv("GRANARY_CLAIM", page->claim, 1) != 0 ||
         (socket && setenv("GRANARY_SOCKET", socket, 1) != 0)) {
         page->error = ENOMEM;
         _exit(EXIT_NOT_RUNNABLE);
@@ -108,10 +102,11 @@ int launch_fork(launch *ret, char *const argv[], const char *socket)
     return 0;
 }
 
-int launch_open(launch *l, uint64_t allocation, uint64_t claim)
+int launch_open(launch *l, uint64_t allocation, const char *books, uint64_t claim)
 {
-    l->page->allocation = allocation;
-    l->page->claim = l->gate.claim = claim;
+    snprintf(l->page->allocation, sizeof l->page->allocation, "%" PRIu64, allocation);
+    snprintf(l->page->claim, sizeof l->page->claim, "%s.%" PRIu64, books, claim);
+    l->gate.claim = claim;
     return granary_gate_open(&l->gate);
 }
 

@@ -27,8 +27,8 @@ int launch_lookup(const char *program, int *ret_errno);
  * STATUS_NO_MEMORY. */
 int launch_fork(launch *ret, char *const argv[], const char *socket);
 
-/* Lets it run; GRANARY_ALLOCATION and GRANARY_CLAIM are in its environment. */
-int launch_open(launch *l, uint64_t allocation, uint64_t claim);
+/* Lets it run, with GRANARY_ALLOCATION and GRANARY_CLAIM ("<books>.<claim>") in its environment. */
+int launch_open(launch *l, uint64_t allocation, const char *books, uint64_t claim);
 
 /* After the child ended: errno of its exec, or 0 when the command ran. */
 int launch_errno(const launch *l);

@@ -153,6 +153,7 @@ static void run_tell_end(run *r, const follow_result *end)
 /* The command has its memory: opens the gate and follows it. *ret_status is as waitpid() gives it. */
 static int run_follow(run *r, int *ret_status)
 {
+    char books[GRANARY_BROKER_ID_MAX];
     follow_result end = {0};
     follow f;
 
@@ -160,7 +161,8 @@ static int run_follow(run *r, int *ret_status)
         options_say(r->call, "cannot watch for signals: %s", strerror(errno));
         return EXIT_FAILED;
     }
-    int status = launch_open(&r->child, r->held.id, r->claim);
+    granary_broker_id(r->client, books);
+    int status = launch_open(&r->child, r->held.id, books, r->claim);
     if (status == 0)
         status = follow_wait(&f, r->client, r->child.gate.pid, r->child.gate.pidfd, &end);
     if (status < 0) {

@@ -111,6 +111,13 @@ const char *granary_host_name(granary_client *c, uint32_t id)
     return name ? name : "?";
 }
 
+void granary_broker_id(granary_client *c, char to[GRANARY_BROKER_ID_MAX])
+{
+    pthread_mutex_lock(&c->lock);
+    memcpy(to, c->link.books, GRANARY_BROKER_ID_MAX);
+    pthread_mutex_unlock(&c->lock);
+}
+
 uint32_t granary_local_host(granary_client *c)
 {
     pthread_mutex_lock(&c->lock);

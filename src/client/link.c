@@ -128,6 +128,7 @@ static int on_welcome(granary_client *c, const Granary__Welcome *w)
     if (r < 0)
         return r;
     claims_reattach(c, w);
+    snprintf(l->books, sizeof l->books, "%s", w->broker_id);
     l->session = w->session;
     memcpy(l->token, w->token.data, sizeof l->token);
     channel_set_state(l->channel, PEER_BROKER_TO_CLIENT);

@@ -38,6 +38,7 @@ typedef struct {
     ms_t give_up_at;
     ms_t start_after; /* no broker is started again before */
     char why[200];    /* the last failure, for people */
+    char books[GRANARY_BROKER_ID_MAX];
 } client_link;
 
 /* One attempt to connect and say hello. STATUS_LOST, STATUS_DENIED, STATUS_BUSY, STATUS_NO_MEMORY, STATUS_SYSTEM: still

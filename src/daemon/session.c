@@ -49,6 +49,7 @@ static void welcome_send(peer *p, const uint8_t token[16], bool reattached)
     w.reattached = reattached;
     w.acked = reattached ? view_session_seen(b->driver.core, p->session).v : 0;
     w.broker = info_broker(b);
+    w.broker_id = b->store->meta.broker_id;
     w.local_host = b->local_host; /* also while its agent is being restarted: requests wait for it */
     w.hosts = scratch_take(&b->scratch, (totals.hosts + 1) * sizeof *w.hosts);
     host_view h;

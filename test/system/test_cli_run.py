@@ -41,7 +41,8 @@ def test_streams_environment_and_directory_are_the_callers(broker):
     assert done.stdout == f"a\nb\n{broker.folder}\n"
     assert done.stderr == "err\n"
     done = broker.run("run", "-m", "50M", "--", "sh", "-c", "echo $GRANARY_ALLOCATION $GRANARY_CLAIM")
-    assert all(int(word) > 0 for word in done.stdout.split()) and len(done.stdout.split()) == 2
+    allocation, claim = done.stdout.split()
+    assert int(allocation) > 0 and len(claim.split(".")[0]) == 32 and int(claim.split(".")[1]) > 0
 
 
 def test_granary_leaves_no_descriptors_in_the_command(broker):
@@ -250,6 +251,7 @@ def test_stop_and_go_on_from_the_terminal(broker, terminal):
     terminal.until("got hello.")
     terminal.type("echo status=$?.\n")
     terminal.until("status=0.")
+    broker.wait_idle()
 
 
 def test_the_line_of_a_waiter_on_a_terminal(broker, terminal):
@@ -259,6 +261,7 @@ def test_the_line_of_a_waiter_on_a_terminal(broker, terminal):
     holder.send_signal(signal.SIGTERM)
     terminal.until("\r\x1b[K")
     terminal.until("done")
+    broker.wait_idle()
 
 
 def test_the_broker_may_restart_under_a_running_command(broker):
@@ -270,3 +273,21 @@ def test_the_broker_may_restart_under_a_running_command(broker):
     assert job.wait(20) == 3
     broker.wait_idle()
     broker.check()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_what_an_ordinary_users_command_leaves_behind_is_known_by_its_environment(make_broker):
+    plain = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    broker = make_broker(start=False, prefix=plain)
+    os.chmod(broker.folder, 0o777)
+    broker.start()
+    (host,) = broker.snapshot()["hosts"]
+    assert host["enforcement"] == "watch" and host["enforcement_reason"]
+    done = subprocess.run([*plain, GRANARY, "run", "-m", "500M", "--", "sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!"],
+                          env=broker.env, capture_output=True, text=True, timeout=60, check=True)
+    left = int(done.stdout)
+    s = broker.wait(lambda s: s["allocations"] and s["allocations"][0]["claims"][0]["pids"])
+    assert s["allocations"][0]["claims"][0]["pids"] == [left]
+    broker.check()
+    os.kill(left, signal.SIGKILL)
+    broker.wait_idle()

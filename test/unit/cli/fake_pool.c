@@ -84,6 +84,12 @@ const char *granary_host_name(granary_client *client, uint32_t host)
     return "barn";
 }
 
+void granary_broker_id(granary_client *client, char to[GRANARY_BROKER_ID_MAX])
+{
+    (void)client;
+    strcpy(to, "books");
+}
+
 uint32_t granary_local_host(granary_client *client)
 {
     (void)client;

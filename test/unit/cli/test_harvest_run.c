@@ -306,7 +306,7 @@ static void test_environment_and_standard_input(void **state)
 
     assert_int_equal(
         run(w, ": {}; echo $GRANARY_ALLOCATION $GRANARY_CLAIM; wc -c; ls /proc/self/fd | wc -l", inputs, NULL), 0);
-    assert_string_equal(w->out, "42 1001\n0\n4\n"); /* three streams and the folder that ls reads */
+    assert_string_equal(w->out, "42 books.1001\n0\n4\n"); /* three streams and the folder that ls reads */
 }
 
 static void test_program_that_cannot_be_executed(void **state)

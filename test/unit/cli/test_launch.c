@@ -42,11 +42,11 @@ static void runs_with_its_numbers(void **state)
 {
     (void)state;
     launch l;
-    char *argv[] = {"sh", "-c", "test \"$GRANARY_ALLOCATION.$GRANARY_CLAIM.$GRANARY_SOCKET\" = 12.34./s && exit 7",
+    char *argv[] = {"sh", "-c", "test \"$GRANARY_ALLOCATION.$GRANARY_CLAIM.$GRANARY_SOCKET\" = 12.abc.34./s && exit 7",
                     NULL};
     assert_int_equal(launch_fork(&l, argv, "/s"), 0);
     assert_int_equal(waitpid(l.gate.pid, NULL, WNOHANG), 0);
-    assert_int_equal(launch_open(&l, 12, 34), 0);
+    assert_int_equal(launch_open(&l, 12, "abc", 34), 0);
     int status = status_of(&l);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 7);
@@ -61,7 +61,7 @@ static void tells_why_exec_failed(void **state)
     launch l;
     char *argv[] = {"/nonexistent/program", NULL};
     assert_int_equal(launch_fork(&l, argv, NULL), 0);
-    assert_int_equal(launch_open(&l, 1, 1), 0);
+    assert_int_equal(launch_open(&l, 1, "abc", 1), 0);
     assert_int_equal(WEXITSTATUS(status_of(&l)), EXIT_NOT_FOUND);
     assert_int_equal(launch_errno(&l), ENOENT);
     launch_finish(&l);
