@@ -3,8 +3,10 @@
  */
 #include "client/host.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/status.h"
 #include "client/client.h"
@@ -25,12 +27,14 @@ const char *hosts_name(const hosts *h, uint32_t id)
 
 uint32_t hosts_local(const hosts *h)
 {
-    if (!h->local || !h->local[0])
-        return UINT32_MAX;
-    for (const host_name *n = h->first; n; n = n->next)
-        if (strcmp(n->name, h->local) == 0)
+    char own[HOST_NAME_MAX + 1];
+    const char *name = h->local;
+    if (!name && gethostname(own, sizeof own) == 0)
+        name = own; /* its agent was not connected when we said hello: what it is likely to be called */
+    for (const host_name *n = h->first; name && n; n = n->next)
+        if (strcmp(n->name, name) == 0)
             return n->id;
-    return UINT32_MAX;
+    return !h->local && h->count == 1 ? h->first->id : UINT32_MAX; /* no other could be meant */
 }
 
 static int learn_one(hosts *h, const Granary__HostInfo *info)
@@ -59,7 +63,7 @@ int hosts_learn(granary_client *c, Granary__HostInfo *const *infos, size_t n, co
         if (r < 0)
             return r;
     }
-    if (local && (!h->local || strcmp(h->local, local) != 0)) {
+    if (local && local[0] && (!h->local || strcmp(h->local, local) != 0)) {
         char *copy = strdup(local);
         if (!copy)
             return STATUS_NO_MEMORY;

@@ -16,7 +16,7 @@ typedef struct host_name host_name;
 typedef struct {
     host_name *first; /* newest first; names live as long as the client */
     uint32_t count;   /* of different numbers */
-    char *local;      /* name; "" = not told */
+    char *local;      /* name; NULL = not told (yet) */
     bool asking;      /* a refresh is under way */
 } hosts;
 

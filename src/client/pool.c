@@ -54,7 +54,7 @@ static granary_request request_of(const granary_client *c, const granary_pool_op
         .hosts = o->hosts,
     };
     /* Slots are handed out where tasks can be started: here. Memory of other hosts would lie idle. */
-    if (!q.hosts && c->hosts.count > 1 && c->hosts.local && c->hosts.local[0])
+    if (!q.hosts && c->hosts.count > 1 && c->hosts.local)
         q.hosts = c->hosts.local;
     return q;
 }
