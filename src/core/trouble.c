@@ -98,8 +98,8 @@ static bool settle_host(core *c, host *h)
     } else if (!withdraw(c, h, RECALL_FOR_DRAIN)) {
         return false;
     }
-    if (h->overdraft)
-        return settle_overdraft(c, h);
+    if (h->overdraft) /* before the first fresh sample its columns are old, and its settings may not be applied yet */
+        return !h->fresh || settle_overdraft(c, h);
     h->overdraft_told = false;
     return withdraw(c, h, RECALL_FOR_OVERDRAFT);
 }

@@ -1,0 +1,115 @@
+"""What people type by mistake: each is refused at once, says what was wrong and what to do, and changes nothing."""
+import subprocess
+import time
+
+import pytest
+
+NEVER, USAGE = 122, 2
+
+
+def refused(broker, words, status, *said):
+    started = time.monotonic()
+    done = broker.run(*words, timeout=20)
+    assert done.returncode == status, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert done.stdout == "", done.stdout
+    for text in said:
+        assert text in done.stderr, f"{words}: {text!r} is not in {done.stderr!r}"
+    assert time.monotonic() - started < 10
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def calm():
+    from broker import Broker
+
+    broker = Broker().start()
+    yield broker
+    broker.wait_idle()
+    broker.check()
+    broker.finish()
+
+
+SIZES = ["0", "0M", "-1", "-700M", "", " ", "x", "12Q", "1.2.3G", "M", "0x10M", "1e9", "99999999999999999999", "99999999999G", "16777216T",
+         "nan", "inf", "700M,", "--"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("command", ["run", "harvest"])
+def test_sizes(calm, command, size):
+    tail = ["--", "true"] + ([":::", "1"] if command == "harvest" else [])
+    said = refused(calm, [command, f"-m{size}" if size.startswith("-") and size != "--" else "-m", *([] if size.startswith("-") and size != "--" else [size]), *tail],
+                   USAGE)
+    assert "-m" in said or "size" in said.lower() or "SIZE" in said
+
+
+def test_larger_than_the_machine(calm):
+    said = refused(calm, ["run", "-m", "4G", "--", "true"], NEVER)
+    assert "3G" in said or "3.0G" in said or "3 GiB" in said or "3.0 GiB" in said, said
+    said = refused(calm, ["run", "-m", "1G", "-n", "4", "--", "true"], NEVER)
+    assert "3" in said
+    said = refused(calm, ["harvest", "-m", "4G", "--", "true", ":::", "1"], NEVER)
+    assert "3" in said
+
+
+@pytest.mark.parametrize("chunks", ["0", "-1", "x", "1.5", "4294967296", "99999999999999999999"])
+def test_numbers_of_chunks(calm, chunks):
+    refused(calm, ["run", "-m", "64M", f"-n{chunks}", "--", "true"], USAGE)
+
+
+@pytest.mark.parametrize("words", [
+    ["run"], ["run", "-m", "64M"], ["run", "-m", "64M", "--"], ["run", "-m"], ["run", "--nonsense", "--", "true"],
+    ["harvest"], ["harvest", "-m", "64M"], ["harvest", "-m", "64M", "-j", "0", "--", "true", ":::", "1"],
+    ["nonsense"], ["release"], ["release", "x"], ["drain"], ["claim", "-m", "64M"], ["claim", "--pid", "x", "-m", "64M"],
+    ["status", "superfluous"],
+])
+def test_wrong_usage(calm, words):
+    said = refused(calm, words, USAGE)
+    assert said.startswith("granary"), said
+
+
+def test_the_nearest_command_is_named(calm):
+    assert "harvest" in refused(calm, ["harvset"], USAGE)
+
+
+def test_commands_that_cannot_be_run(calm):
+    assert calm.run("run", "-m", "64M", "--", "/nonexistent/program").returncode == 127
+    assert calm.run("run", "-m", "64M", "--", "/dev/null").returncode == 126
+    calm.wait_idle()
+
+
+def test_unknown_names(calm):
+    assert calm.run("release", "999999").returncode == 1
+    assert calm.run("drain", "no-such-host").returncode == 1
+    assert calm.run("claim", "--pid", "999999999", "-m", "64M").returncode != 0
+
+
+def test_a_hostile_label_and_command(calm):
+    name = "x" * 4000
+    assert calm.run("run", "-m", "64M", "--", "sh", "-c", ": '" + name + "'").returncode == 0
+    assert calm.run("run", "-m", "64M", "--", "printf", "%s", "\x1b]0;owned\x07\n'\"; drop table").returncode == 0
+    calm.wait_idle()
+
+
+def test_no_broker_at_the_socket(calm, tmp_path):
+    done = calm.run("--socket", str(tmp_path / "none"), "status")
+    assert done.returncode == 69 and "none" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("options", [
+    ["--memory", "0"], ["--memory", "-1"], ["--memory", "12"], ["--memory", "x"], ["--memory", "99999999999G"],
+    ["--memory", "1G", "--set-aside", "1G"], ["--memory", "1G", "--set-aside", "-1"], ["--nonsense"], ["superfluous"],
+    ["--config", "/nonexistent/granary.conf"], ["--ready-fd", "x"], ["--state"],
+])
+def test_granaryd_refuses(make_broker, options):
+    broker = make_broker(start=False, memory=None, options=options)
+    status, said = broker.refused()
+    assert status == USAGE, said
+    assert "granaryd" in said or options[0] in said
+
+
+@pytest.mark.parametrize("text", ["memory = much", "nonsense = 1", "[host", "memory", "[host a]\n[host a]\n", "grace = 0", "ask = 60s\nnotice = 1s\n"])
+def test_configurations_that_make_no_sense(make_broker, text):
+    broker = make_broker(start=False, config=text + "\n")
+    status, said = broker.refused()
+    assert status == USAGE, said
+    assert "granary.conf" in said, "the file and line are named"
