@@ -136,8 +136,10 @@ static int open_failed(granary_client *c, int status)
     switch (status) {
     case STATUS_LOST:
     case STATUS_TIMEOUT:
-        return client_fail(NULL, STATUS_LOST, "no broker answers at %s%s%s: start one with `granary up`", s->path,
-                           words[0] ? "; the one started said: " : "", words);
+        if (words[0])
+            return client_fail(NULL, STATUS_LOST, "no broker answers at %s; the one started for it said: %s", s->path,
+                               words);
+        return client_fail(NULL, STATUS_LOST, "no broker answers at %s: start one with `granary up`", s->path);
     case STATUS_NOT_FOUND:
         return client_fail(NULL, STATUS_LOST,
                            "no broker at %s, and no granaryd was found to start: install it, or set PATH", s->path);
