@@ -7,6 +7,7 @@
 
 #include "core/emit.h"
 #include "core/ledger.h"
+#include "core/trouble.h"
 
 /* Hosts are below 2^20 (core_init), allocations below 2^44. */
 static uint64_t key_of(const allocation *a, const host *h)
@@ -91,6 +92,9 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
         mark_holding(c, x);
     if (!returning)
         x->freed_for = (allocation_id){0};
+    /* Fewer chunks on a host in trouble: it may be over, or ask for less. */
+    if (x->host->draining || x->host->overdraft)
+        trouble_mark(c, x->host);
 }
 
 void holding_grant(core *c, holding *x, chunks_t n)
