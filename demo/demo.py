@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The main job on this machine's own files.
 
-A pool of 3 GiB. `granary harvest -j 4 -m 700M` compresses 30 inputs with `xz -9 -T1`; while it runs, a firm
+A pool of 3 GiB. `granary harvest -j 4 -m 700M` compresses 26 inputs with `xz -9 -T1`; while it runs, a firm
 `granary run -m 2G` of a program that really uses its memory arrives. The broker asks chunks back, the harvest gives them as
 its tasks end, the firm program runs, the harvest grows again. Everything said at the end was measured. Ends with
 status 1 when a task failed, no chunk was recalled, or something was left behind.
@@ -10,6 +10,7 @@ import argparse
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,7 +71,7 @@ class Demo:
         self.broker = None
         self.children = []
         self.log = self.sampler = None
-        self.groups_before = self.groups()
+        self.group_names = set()
 
     def call(self, *words):
         done = subprocess.run([*self.granary, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -159,6 +160,7 @@ class Demo:
             raise Failure(f"the harvest ended within {FIRM_AFTER} s: the inputs are too small for this machine")
         except subprocess.TimeoutExpired:
             pass
+        self.note_groups()
         asked, events = self.firm()
         self.show("check")
         status = harvest.wait()
@@ -254,16 +256,20 @@ class Demo:
                 found.append((int(name), command.replace(b"\0", b" ").decode(errors="replace").strip()))
         return found
 
-    def groups(self):
-        """Folders of limits groups of brokers below this process' own group."""
-        found = set()
-        with open("/proc/self/cgroup", encoding="ascii") as file:
-            for line in file:
-                _, controllers, path = line.rstrip("\n").split(":", 2)
-                if controllers in ("", "memory"):
-                    for mount in ("/sys/fs/cgroup", f"/sys/fs/cgroup/{controllers}", "/sys/fs/cgroup/unified"):
-                        found.update(glob.glob(f"{mount}{path}/**/granary.*", recursive=True))
-        return found
+    def note_groups(self):
+        """The folder of limits groups that the broker's agent made: where a running task is."""
+        books_now = json.loads(self.call("snapshot")[1])
+        pids = [pid for a in books_now["allocations"] for c in a["claims"] for pid in c["pids"]]
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:
+                    self.group_names.update(re.findall(r"/(granary\.[0-9a-f]+)/", file.read()))
+            except OSError:
+                continue  # it has ended meanwhile
+
+    def groups_left(self):
+        names = [name for name in self.group_names]
+        return [found for name in names for found in glob.glob(f"/sys/fs/cgroup/**/{name}", recursive=True)]
 
     def stop_broker(self):
         if self.broker is None:
@@ -283,7 +289,6 @@ class Demo:
                     child.kill()
         if self.sampler:
             self.sampler.stop()
-        groups = self.groups() - self.groups_before
         code, text = self.call("check") if self.broker and not failed else (0, "")
         if self.log:
             self.log.stop()
@@ -292,7 +297,7 @@ class Demo:
         shutil.rmtree(self.folder)
         expect(code == 0, f"granary check: {text}")
         expect(not left, f"still running: {left}")
-        groups = [group for group in groups if os.path.isdir(group)]
+        groups = self.groups_left()
         expect(not groups, f"limits groups that were left behind: {groups}")
 
 

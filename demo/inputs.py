@@ -10,8 +10,8 @@ import time
 
 MIB = 1 << 20
 LARGE = 66 * MIB  # above the dictionary of xz -9: all its memory is touched
-LARGE_AT = (0, 6, 13, 20)
-COUNT = 30
+LARGE_AT = (0, 5, 11, 17)
+COUNT = 26
 STRETCH = 768 << 10        # of distinct bytes in an input
 STRETCH_LARGE = 256 << 10  # in a large one: it is to need memory, not time
 SMALL_LEAST, SMALL_MOST = 10 * MIB, 24 * MIB

@@ -20,7 +20,7 @@ typedef struct {
     bool asking;      /* a refresh is under way */
 } hosts;
 
-/* Takes over what a message told. `local` NULL: not told. STATUS_NO_MEMORY. */
+/* Takes over what a message told. `local` NULL or "": not told. STATUS_NO_MEMORY. */
 int hosts_learn(granary_client *c, Granary__HostInfo *const *infos, size_t n, const char *local);
 
 void hosts_finish(hosts *h);

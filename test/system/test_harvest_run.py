@@ -206,6 +206,19 @@ def test_resume_after_an_interrupt(broker):
     assert done.returncode == 2 and "another command or input" in done.stderr
 
 
+def test_broker_restart_in_the_middle(broker):
+    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--shell", "--", "sleep 0.1; echo {}", ":::",
+                           *map(str, range(60)))
+    broker.wait(lambda s: any(len(a["claims"]) == 2 for a in s["allocations"]))
+    for _ in range(3):
+        time.sleep(0.5)
+        broker.kill("granary-broker")
+    out, error = harvest.communicate(timeout=60)
+    assert (harvest.returncode, out.split()) == (0, [str(i) for i in range(60)]), error
+    broker.wait_idle()
+    broker.check()
+
+
 def test_agent_restart_in_the_middle(broker):
     harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--shell", "--", "sleep 0.1; echo {}", ":::",
                            *map(str, range(60)))
