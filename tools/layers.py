@@ -108,26 +108,26 @@ def read_build(build, root):
 
 def check_objects(objects):
     table = symbols(objects)
-    owner = {}  # symbol -> object that defines it
+    owners = {}  # symbol -> objects that define it: two layers that are never linked together may use one name
     for path, (defined, _) in table.items():
         for name in defined:
-            owner.setdefault(name, path)
+            owners.setdefault(name, []).append(path)
 
     offences = set()
     for path, (_, undefined) in table.items():
         source, _ = objects[path]
         for name in undefined:
-            if name in owner:
-                used = layer_of(objects[owner[name]][0])
-                if used not in allowed_for(source):
-                    offences.add(f"{source}: uses {name}() of layer {used}, which {layer_of(source)} must not know")
+            if name in owners:
+                used = [layer_of(objects[path][0]) for path in owners[name]]
+                if not set(used) & set(allowed_for(source)):
+                    offences.add(f"{source}: uses {name}() of layer {used[0]}, which {layer_of(source)} must not know")
             for prefix, users in LIBRARIES.items():
-                if name.startswith(prefix) and name not in owner and not library_allowed(source, users):
+                if name.startswith(prefix) and name not in owners and not library_allowed(source, users):
                     offences.add(f"{source}: uses {name}() of a library that only {', '.join(users)} may use")
-    return offences | check_core(objects, table, owner)
+    return offences | check_core(objects, table, owners)
 
 
-def check_core(objects, table, owner):
+def check_core(objects, table, owners):
     """Follows what the core reaches, object by object, through base."""
     offences = set()
     todo = [path for path, (source, _) in objects.items() if layer_of(source) == "core"]
@@ -138,10 +138,11 @@ def check_core(objects, table, owner):
         for name in table[path][1]:
             if name in CORE_SYMBOLS or name in LINKER_SYMBOLS or (sanitized and name.startswith(SANITIZER_PREFIXES)):
                 continue
-            if name in owner:
-                if owner[name] not in reached:
-                    reached.add(owner[name])
-                    todo.append(owner[name])
+            mine = [path for path in owners.get(name, ()) if layer_of(objects[path][0]) in allowed_for(source)]
+            if mine:
+                if mine[0] not in reached:
+                    reached.add(mine[0])
+                    todo.append(mine[0])
             else:
                 offences.add(f"{source}: the core must be pure, but needs {name}()")
     return offences

@@ -21,12 +21,13 @@
 #include "agent/backend.h"
 #include "agent/watchpid.h"
 
-#define ORDERS_WAITING_MAX 8u    /* of one claim; a client has one task in a claim at a time */
-#define LOOK_FIRST_MS      1u    /* growing timers double from here */
-#define LOOK_MOST_MS       1000u /* to here */
-#define SAMPLE_FIRST_MS    50u   /* after an entry */
-#define SAMPLE_MOST_MS     200u  /* while use changes */
-#define LIMIT_TRIES_MS     5000u /* a limit that use stays above for so long is refused */
+#define ORDERS_WAITING_MAX 8u     /* of one claim; a client has one task in a claim at a time */
+#define LOOK_FIRST_MS      1u     /* growing timers double from here */
+#define LOOK_MOST_MS       1000u  /* to here */
+#define SAMPLE_FIRST_MS    50u    /* after an entry */
+#define SAMPLE_MOST_MS     200u   /* while use changes */
+#define BROUGHT_LEAST      MIB(4) /* what a process holds at its entry is asked about only above this */
+#define LIMIT_TRIES_MS     5000u  /* a limit that use stays above for so long is refused */
 
 typedef struct claim claim;
 
@@ -117,6 +118,7 @@ struct claim {
     /* the task */
     bool entered; /* something ran since the last task ended */
     bool oom, killed;
+    bool brought;        /* its processes may hold memory that they used before they entered */
     uint64_t entered_at; /* loop time of its first process */
     uint32_t samples;
     bytes_t used, peak;

@@ -62,8 +62,11 @@ void claim_refuse_line(claim *c, int status, const char *text)
 static void enter_now(claim *c, claim_order *order, const claim_answer *before)
 {
     claim_answer a = *before;
-    a.status = entry_attach(c->group, order->pidfd, c->uid, order->by_operator, &c->entered_pid, &a.text);
+    entry e;
+    a.status = entry_attach(c->group, order->pidfd, c->uid, order->by_operator, &e, &a.text);
     if (a.status == 0) {
+        c->entered_pid = e.pid;
+        c->brought |= e.resident > BROUGHT_LEAST && claim_ops(c)->limited;
         if (!c->entered)
             c->entered_at = uv_now(c->world->loop);
         c->entered = true;

@@ -3,12 +3,13 @@
  */
 #include "agent/claim_inner.h"
 
-#define SAMPLED_WELL_MS 2000u /* of a task's life: then its samples say enough */
-#define SMALL_TASK      MIB(1)
+#define SAMPLED_WELL_MS       2000u /* of a task's life: then its samples say enough */
+#define BROUGHT_PROCESSES_MAX 64u   /* of one claim: walking their pages takes time */
+#define SMALL_TASK            MIB(1)
 
 void claim_task_begin(claim *c)
 {
-    c->entered = c->oom = c->killed = false;
+    c->entered = c->oom = c->killed = c->brought = false;
     c->samples = 0;
     c->peak = 0;
     c->entered_pid = 0;
@@ -41,7 +42,7 @@ claim_answer claim_task_end(claim *c)
      * them.
      */
     bool young = uv_now(c->world->loop) - c->entered_at < SAMPLED_WELL_MS && ceiling < c->bytes;
-    if (ceiling < SMALL_TASK) {
+    if (ceiling < SMALL_TASK && !c->brought) {
         c->peak = ceiling; /* page cache makes no difference that anybody could use */
     } else if ((c->samples == 0 || young) && ceiling != UINT64_MAX && claim_ops(c)->charged(c->group, &charged) == 0 &&
                claim_ops(c)->use(c->group, &used) == 0) {
@@ -49,7 +50,7 @@ claim_answer claim_task_end(claim *c)
         bytes_t least = ceiling > cache ? ceiling - cache : 0;
         c->peak = least > c->peak ? least : c->peak;
     }
-    if (c->peak > ceiling)
+    if (c->peak > ceiling && !c->brought)
         c->peak = ceiling;
     end.peak = c->oom ? c->bytes : c->peak;
     end.cause = c->oom ? CAUSE_OOM : c->killed ? CAUSE_KILLED : CAUSE_EXIT;
@@ -61,6 +62,31 @@ void claim_sample_soon(claim *c)
     c->sample_step = SAMPLE_FIRST_MS;
     c->sample_at = uv_now(c->world->loop) + c->sample_step;
     claim_arm(c);
+}
+
+/*
+ * A process that was running before it entered keeps its pages charged where they were: what its group shows is not
+ * all that it uses. A child that waited for its exec brought nothing that it keeps: seen at once, and not asked again.
+ */
+static bytes_t with_brought(claim *c, bytes_t charged)
+{
+    const procfs *proc = c->world->backend->proc;
+    pids list = {0};
+    bytes_t sum = 0;
+    if (claim_ops(c)->processes(c->group, &list) == 0)
+        for (uint32_t i = 0; i < list.count && i < BROUGHT_PROCESSES_MAX; i++) {
+            bytes_t share = 0;
+            procfs_process process;
+            if (procfs_share(proc, list.items[i], &share) == 0)
+                sum += share;
+            else if (procfs_process_read(proc, list.items[i], &process) == 0)
+                sum += process.resident;
+        }
+    pids_free(&list);
+    if (sum > charged + BROUGHT_LEAST)
+        return sum;
+    c->brought = false;
+    return charged;
 }
 
 int claim_measure(claim *c, pids *processes)
@@ -75,6 +101,8 @@ int claim_measure(claim *c, pids *processes)
         return r;
     if (processes)
         c->processes = processes->count;
+    if (c->brought)
+        used = with_brought(c, used);
     bool grew = used > c->used + c->bytes / 16;
     c->used = used;
     if (c->entered) {

@@ -13,7 +13,7 @@
 
 #define ROUNDS_MAX 32 /* a tree that forks faster than this cannot be caught by attaching */
 
-static int may_enter(const procfs *proc, pid_t pid, uid_t uid, bool any_user, uint32_t *ret_threads,
+static int may_enter(const procfs *proc, pid_t pid, uid_t uid, bool any_user, procfs_process *ret,
                      const char **ret_text)
 {
     procfs_process process;
@@ -41,7 +41,7 @@ static int may_enter(const procfs *proc, pid_t pid, uid_t uid, bool any_user, ui
         *ret_text = "neither the agent nor init may enter a claim";
         return STATUS_DENIED;
     }
-    *ret_threads = process.threads;
+    *ret = process;
     return 0;
 }
 
@@ -62,10 +62,10 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
             r = g->owner->ops->processes(g, &inside);
         for (uint32_t i = 0; r == 0 && i < tree.count; i++) {
             const char *text;
-            uint32_t threads;
+            procfs_process process;
             pid_t pid = tree.items[i];
             (void)procfs_children(proc, pid, &tree); /* one that ended has none */
-            if (pids_has(&inside, pid) || may_enter(proc, pid, uid, any_user, &threads, &text) < 0)
+            if (pids_has(&inside, pid) || may_enter(proc, pid, uid, any_user, &process, &text) < 0)
                 continue;
             int one = g->owner->ops->attach(g, pid);
             fresh |= one == 0;
@@ -80,17 +80,17 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
     return r == STATUS_DEAD ? 0 : r;
 }
 
-int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, pid_t *ret_pid, const char **ret_text)
+int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, entry *ret, const char **ret_text)
 {
     pid_t pid;
-    uint32_t threads = 1;
+    procfs_process process = {0};
     pids children = {0};
     int r = pidfd_dead(pidfd) ? STATUS_DEAD : procfs_pidfd_pid(g->owner->proc, pidfd, &pid);
     if (r < 0) {
         *ret_text = r == STATUS_DEAD ? "the process has ended" : "the descriptor does not name a process";
         return r;
     }
-    r = may_enter(g->owner->proc, pid, uid, any_user, &threads, ret_text);
+    r = may_enter(g->owner->proc, pid, uid, any_user, &process, ret_text);
     if (r == 0) {
         r = g->owner->ops->attach(g, pid);
         if (r < 0)
@@ -104,13 +104,14 @@ int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, pid_t *ret_pid, 
         return STATUS_DEAD;
     }
     /* The common case is a child that waits for its exec: one thread, no children. */
-    bool alone = threads == 1 && procfs_children_of_main(g->owner->proc, pid, &children) == 0 && children.count == 0;
+    bool alone =
+        process.threads == 1 && procfs_children_of_main(g->owner->proc, pid, &children) == 0 && children.count == 0;
     pids_free(&children);
     r = alone ? 0 : attach_tree(g, pid, uid, any_user);
     if (r < 0) {
         *ret_text = "the kernel would not move a child of the process into its group";
         return r;
     }
-    *ret_pid = pid;
+    *ret = (entry){.pid = pid, .resident = process.resident};
     return 0;
 }

@@ -194,6 +194,20 @@ int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret)
     return 0;
 }
 
+int procfs_share(const procfs *p, pid_t pid, bytes_t *ret)
+{
+    char path[64];
+    uint64_t anonymous = 0, shared = 0;
+    snprintf(path, sizeof path, "%d/smaps_rollup", pid);
+    int r = read_text(p, path);
+    if (r < 0)
+        return r;
+    if (!field("Pss_Anon:", &anonymous) || !field("Pss_Shmem:", &shared))
+        return STATUS_CORRUPT;
+    *ret = KIB(anonymous) + KIB(shared);
+    return 0;
+}
+
 int procfs_oom_adjust(const procfs *p, pid_t pid, int *ret)
 {
     char path[64];

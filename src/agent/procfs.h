@@ -55,6 +55,11 @@ int procfs_read(const procfs *p, const char *path, char *to, size_t size, size_t
 int procfs_meminfo(const procfs *p, procfs_memory *ret);
 int procfs_boot_id(const procfs *p, char ret[40]);
 int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret);
+/*
+ * Anonymous + shared memory of a process, pages that it shares counted in parts. Dear: the kernel walks every page.
+ * STATUS_DENIED for another user's process.
+ */
+int procfs_share(const procfs *p, pid_t pid, bytes_t *ret);
 int procfs_oom_adjust(const procfs *p, pid_t pid, int *ret);
 
 /* The pid behind a pidfd of this process, as this process sees it. STATUS_DEAD when it has none any more. */

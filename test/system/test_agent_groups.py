@@ -298,6 +298,23 @@ def test_a_process_that_no_limit_could_end_is_refused(agent, gated):
     agent.finish_claim(1)
 
 
+def test_what_a_running_process_brings_is_measured(agent, gated):
+    running = gated(PYTHON, "-c", ALLOCATE, "50", "60")
+    running.go()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with open(f"/proc/{running.pid}/statm") as f:
+            if int(f.read().split()[1]) * 4096 > 50 * MIB:
+                break
+        time.sleep(0.02)
+    assert agent.open(1, 128 * MIB, fd=running.pidfd).status == 0
+    use = agent.use_of(1, lambda u: u.used > 50 * MIB)
+    assert use.used < 80 * MIB
+    assert agent.sample().claims_used >= 50 * MIB
+    use = agent.finish_claim(1)
+    assert use.cause == CAUSE_KILLED and use.peak >= 50 * MIB
+
+
 def test_generations_open_once(agent):
     assert agent.open(5).status == 0
     assert agent.open(5).status == 0  # the order again: the group exists

@@ -48,7 +48,8 @@ static void says(fixture *f, pid_t pid, const char *state, const char *uids, con
     snprintf(text, sizeof text, "pos:\t0\nPid:\t%d\n", f->pid);
     tree_text(&f->tree, path, text);
     snprintf(path, sizeof path, "%d/status", pid);
-    snprintf(text, sizeof text, "Name:\tx\nState:\t%s\nPPid:\t1\nUid:\t%s\nThreads:\t1\n", state, uids);
+    snprintf(text, sizeof text,
+             "Name:\tx\nState:\t%s\nPPid:\t1\nUid:\t%s\nThreads:\t1\nRssAnon:\t8 kB\nRssShmem:\t4 kB\n", state, uids);
     tree_text(&f->tree, path, text);
     snprintf(path, sizeof path, "%d/oom_score_adj", pid);
     tree_text(&f->tree, path, adjust);
@@ -58,13 +59,15 @@ static void says(fixture *f, pid_t pid, const char *state, const char *uids, con
 
 static int enter(fixture *f, uid_t uid, bool any_user)
 {
-    pid_t pid = 0;
+    entry e = {0};
     const char *text = "";
-    int r = entry_attach(f->group, f->pidfd, uid, any_user, &pid, &text);
-    if (r == 0)
-        assert_int_equal(pid, f->pid);
-    else
+    int r = entry_attach(f->group, f->pidfd, uid, any_user, &e, &text);
+    if (r == 0) {
+        assert_int_equal(e.pid, f->pid);
+        assert_int_equal(e.resident, KIB(12));
+    } else {
         assert_true(strlen(text) > 0);
+    }
     return r;
 }
 

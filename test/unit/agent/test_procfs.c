@@ -101,6 +101,20 @@ static void a_process(void **state)
     assert_int_equal(procfs_process_read(&f->proc, 9, &p), STATUS_CORRUPT);
 }
 
+static void the_share_of_a_process(void **state)
+{
+    fixture *f = *state;
+    bytes_t share = 7;
+    assert_int_equal(procfs_share(&f->proc, 7, &share), STATUS_DEAD);
+    tree_text(&f->tree, "7/smaps_rollup",
+              "55 - 7f [rollup]\nRss: 900 kB\nPss: 500 kB\nPss_Anon: 300 kB\nPss_File: 9 kB\n");
+    assert_int_equal(procfs_share(&f->proc, 7, &share), STATUS_CORRUPT);
+    assert_int_equal(share, 7);
+    tree_text(&f->tree, "7/smaps_rollup", "Pss: 500 kB\nPss_Anon:  300 kB\nPss_File: 9 kB\nPss_Shmem:  20 kB\n");
+    assert_int_equal(procfs_share(&f->proc, 7, &share), 0);
+    assert_int_equal(share, KIB(320));
+}
+
 static void oom_adjust(void **state)
 {
     fixture *f = *state;
@@ -211,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(meminfo, setup, teardown),
         cmocka_unit_test_setup_teardown(boot_id, setup, teardown),
         cmocka_unit_test_setup_teardown(a_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_share_of_a_process, setup, teardown),
         cmocka_unit_test_setup_teardown(oom_adjust, setup, teardown),
         cmocka_unit_test_setup_teardown(the_pid_behind_a_pidfd, setup, teardown),
         cmocka_unit_test_setup_teardown(children, setup, teardown),
