@@ -145,7 +145,7 @@ static bool idle_over(broker *b, ms_t now, int64_t *next)
     if (!b->options->user_instance || b->config.idle_exit == 0)
         return false;
     view_totals(b->driver.core, &totals);
-    if (totals.sessions > 0 || totals.allocations > 0 || totals.claims > 0 || b->peers.n > 0)
+    if (totals.attached > 0 || totals.allocations > 0 || totals.claims > 0 || b->peers.n > 0)
         b->busy_last = now;
     ms_t idle = now - b->busy_last;
     if (idle >= b->config.idle_exit)
