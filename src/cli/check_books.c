@@ -99,32 +99,47 @@ static int check_allocation(const snapshot *s, const Granary__AllocationInfo *a,
     return 0;
 }
 
+static uint64_t recall_open(const Granary__RecallInfo *r)
+{
+    uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked;
+    return answered < r->asked ? r->asked - answered : 0;
+}
+
+/* The broker never asks below what is firm; people may ask for everything. */
+static int check_asked(const snapshot *s, const Granary__AllocationInfo *a, differences *d)
+{
+    uint64_t broker = 0, people = 0;
+
+    for (size_t i = 0; i < s->n_recalls; i++)
+        if (s->recalls[i]->allocation == a->id)
+            *(strcmp(s->recalls[i]->reason, "operator") == 0 ? &people : &broker) += recall_open(s->recalls[i]);
+    if (broker > 0 && broker + a->min > a->chunks)
+        TRY(differences_add(d, "recall-min", a->id,
+                            "allocation %" PRIu64 ": %" PRIu64 " of %u chunks are asked back, but %u are firm", a->id,
+                            broker, a->chunks, a->min));
+    if (broker + people > a->chunks)
+        TRY(differences_add(d, "recall-more", a->id,
+                            "allocation %" PRIu64 ": %" PRIu64 " chunks are asked back, but it holds only %u", a->id,
+                            broker + people, a->chunks));
+    return 0;
+}
+
 static int check_recalls(const snapshot *s, differences *d)
 {
     for (size_t i = 0; i < s->n_recalls; i++) {
         const Granary__RecallInfo *r = s->recalls[i];
-        const Granary__AllocationInfo *a = allocation_of(s, r->allocation);
-        uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked, open = 0;
+        uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked;
         if (answered > r->asked)
             TRY(differences_add(d, "recall-counts", r->id,
                                 "recall %" PRIu64 ": asked for %u chunks, but %" PRIu64 " were answered", r->id,
                                 r->asked, answered));
-        if (!a) {
-            if (answered < r->asked)
-                TRY(differences_add(d, "recall-orphan", r->id,
-                                    "recall %" PRIu64 ": its allocation %" PRIu64 " is not in the books", r->id,
-                                    r->allocation));
-            continue;
-        }
-        for (size_t k = 0; k < s->n_recalls; k++)
-            if (s->recalls[k]->allocation == r->allocation)
-                open +=
-                    s->recalls[k]->asked - s->recalls[k]->released - s->recalls[k]->withdrawn - s->recalls[k]->revoked;
-        if (open > 0 && open + a->min > a->chunks)
-            TRY(differences_add(d, "recall-min", a->id,
-                                "allocation %" PRIu64 ": %" PRIu64 " of %u chunks are asked back, but %u are firm",
-                                a->id, open, a->chunks, a->min));
+        if (recall_open(r) > 0 && !allocation_of(s, r->allocation))
+            TRY(differences_add(d, "recall-orphan", r->id,
+                                "recall %" PRIu64 ": its allocation %" PRIu64 " is not in the books", r->id,
+                                r->allocation));
     }
+    for (size_t i = 0; i < s->n_allocations; i++)
+        TRY(check_asked(s, s->allocations[i], d));
     return 0;
 }
 

@@ -64,7 +64,7 @@ int release_run(command_call *call)
 {
     uint32_t chunks = 0;
     const option options[] = {
-        {'n', "chunks", OPTION_COUNT, &chunks, "COUNT", "how many chunks (all above its firm ones)"},
+        {'n', "chunks", OPTION_COUNT, &chunks, "COUNT", "how many chunks (all)"},
     };
     const Granary__Reply *reply;
     uint64_t id;
@@ -87,7 +87,7 @@ int release_run(command_call *call)
         printf("Allocation %" PRIu64 " is asked for %u chunks (recall %" PRIu64 "); they go as its tasks end.\n", id,
                reply->chunks, reply->recall);
     else
-        printf("Allocation %" PRIu64 ": %s.\n", id, r == STATUS_OFFER_NONE ? status_text(r) : "done");
+        printf("Allocation %" PRIu64 " was waiting: its request is taken back.\n", id);
     query_close(q);
     return r < 0 ? exits_of_status(r) : books_flush(call);
 }

@@ -62,8 +62,9 @@ static void print_host(const Granary__HostInfo *h, bool bar)
 
     text_escape(name, sizeof name, h->name);
     text_escape(reason, sizeof reason, h->enforcement_reason);
-    printf("%s: %s, %u cores, limits by %s%s%s\n", name, h->state, h->cores, h->enforcement, reason[0] ? ": " : "",
-           reason);
+    bool limited = strcmp(h->enforcement, "watch") != 0;
+    printf("%s: %s, %u cores, %s%s%s%s\n", name, h->state, h->cores, limited ? "limits by " : "measured, not limited",
+           limited ? h->enforcement : "", reason[0] ? ": " : "", reason);
     printf("  %-12s %8s  of %s; %s of it used now\n", "granted", h->granted ? size_format(h->granted, granted) : "0",
            size_format(h->total, total), h->used ? size_format(h->used, used) : "0");
     print_unsold(h);

@@ -140,6 +140,22 @@ def test_release_of_what_is_not_there(broker):
     assert done.returncode == 1 and "4711" in done.stderr
 
 
+def test_release_asks_a_holder_and_takes_a_waiter_out(broker):
+    hold(broker, "2G", "--label", "first")
+    first = broker.snapshot()["allocations"][0]["id"]
+    done = broker.run("release", str(first), check=True)
+    (recall,) = broker.snapshot()["recalls"]
+    assert (recall["allocation"], recall["reason"], recall["asked"]) == (first, "operator", 1)
+    assert f"Allocation {first} is asked for 1 chunks (recall {recall['id']})" in done.stdout
+    broker.check()
+    waiter = broker.begin("run", "-m", "2G", "--", "true")
+    second = broker.wait(lambda s: s["queue"])["queue"][0]["id"]
+    done = broker.run("release", str(second), check=True)
+    assert "taken back" in done.stdout
+    assert waiter.wait(20) == 1
+    broker.check()
+
+
 def test_claim_takes_a_running_program_in(broker):
     sleeper = subprocess.Popen(["sleep", "60"], env=broker.env)
     try:

@@ -89,6 +89,11 @@ static void recalls_must_be_sane(void **state)
     recall.asked = 2;
     assert_int_equal(look(), 1);
     told("recall-min 7");
+    recall.reason = (char *)"operator"; /* people may ask for what is firm */
+    assert_int_equal(look(), 0);
+    recall.asked = 3;
+    assert_int_equal(look(), 1);
+    told("recall-more 7");
     fixture_reset();
     recall.allocation = 99;
     assert_int_equal(look(), 1);
