@@ -16,47 +16,13 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "client/cache_inside.h"
 #include "client/call.h"
 #include "client/client.h"
 
-#define CACHE_RECALLS 32u   /* open at once; the broker asks again for what was not heard */
-#define SHRINK_MS     200u  /* before the agent is asked again whether use is below */
-#define GROW_MS       1000u /* before a refused growth is tried again */
-#define SHRINK_TRIES  10u   /* refusals before the program is told once more */
-
-typedef enum { CALL_NONE, CALL_SHRINK, CALL_GROW } cache_call;
-
-struct granary_cache {
-    granary_cache *next;
-    granary_client *client;
-    allocation *allocation;
-    granary_cache_options options;
-    char *label;
-    int pidfd;
-    uint32_t references; /* the program's own, and one for each request under way */
-    bool closed;
-
-    uint64_t claim;
-    uint32_t claimed; /* chunks that the claim's limit stands for */
-    uint32_t told;    /* chunks that the program knows it may use */
-    uint32_t aim;     /* of the resize under way */
-    uint32_t leaving; /* released, unanswered */
-    bool asking;      /* a claim or a resize is unanswered */
-    int failed;       /* the claim could not be opened */
-    ms_t retry_at;
-    uint32_t refused;
-    ms_t shrink_began, shrink_took; /* the last one; 0 = never */
-
-    cache_call due;
-    bool calling;
-    uint32_t n_recalls;
-    struct {
-        uint64_t id;
-        uint32_t open;
-    } recalls[CACHE_RECALLS];
-};
-
-static void cache_step(granary_cache *k);
+#define SHRINK_MS    200u  /* before the agent is asked again whether use is below */
+#define GROW_MS      1000u /* before a refused growth is tried again */
+#define SHRINK_TRIES 10u   /* refusals before the program is told once more */
 
 static void cache_drop(granary_cache *k)
 {
@@ -68,7 +34,7 @@ static void cache_drop(granary_cache *k)
     free(k);
 }
 
-static uint32_t cache_held(const granary_cache *k)
+uint32_t cache_held(const granary_cache *k)
 {
     const allocation *a = k->allocation;
     uint32_t local = hosts_local(&k->client->hosts), held = 0;
@@ -78,7 +44,7 @@ static uint32_t cache_held(const granary_cache *k)
     return held > k->leaving ? held - k->leaving : 0;
 }
 
-static uint32_t cache_wanted(const granary_cache *k)
+uint32_t cache_wanted(const granary_cache *k)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < k->n_recalls; i++)
@@ -88,7 +54,7 @@ static uint32_t cache_wanted(const granary_cache *k)
 
 /* ---- what is sent ---- */
 
-static bool cache_send(granary_cache *k, uint16_t type, const void *message, int fd, request_done done)
+bool cache_send(granary_cache *k, uint16_t type, const void *message, int fd, request_done done)
 {
     int r = request_start(k->client, type, message, fd, done, k, NULL);
     if (r == 0 && done)
@@ -98,7 +64,7 @@ static bool cache_send(granary_cache *k, uint16_t type, const void *message, int
     return r == 0;
 }
 
-static void recall_forget(granary_cache *k, uint64_t id)
+void cache_recall_forget(granary_cache *k, uint64_t id)
 {
     for (uint32_t i = 0; i < k->n_recalls; i++)
         if (k->recalls[i].id == id) {
@@ -116,7 +82,7 @@ static void on_released(granary_client *c, request *r, int status, Granary__Repl
     (void)reply;
     k->leaving -= m->extents[0]->chunks;
     if (status < 0)
-        recall_forget(k, m->recall);
+        cache_recall_forget(k, m->recall);
     cache_step(k);
     cache_drop(k);
 }
@@ -141,7 +107,7 @@ static void cache_give(granary_cache *k)
         spare -= given.chunks;
         k->recalls[0].open -= given.chunks;
         if (k->recalls[0].open == 0)
-            recall_forget(k, k->recalls[0].id);
+            cache_recall_forget(k, k->recalls[0].id);
     }
 }
 
@@ -214,7 +180,7 @@ static bool cache_lives(const granary_cache *k)
     return !k->closed && !k->failed && k->allocation && !k->allocation->ended && !k->client->over;
 }
 
-static void cache_step(granary_cache *k)
+void cache_step(granary_cache *k)
 {
     if (!cache_lives(k))
         return;
@@ -288,112 +254,6 @@ void caches_call(granary_client *c)
         pthread_cond_broadcast(&c->changed);
     }
 }
-
-/* ---- pushes in ---- */
-
-static int on_changed(void *owner, allocation *a)
-{
-    granary_cache *k = owner;
-    k->allocation = a;
-    cache_step(k);
-    return 0;
-}
-
-static int on_ask(void *owner, const Granary__Ask *ask)
-{
-    granary_cache *k = owner;
-    Granary__Offer offer = GRANARY__OFFER__INIT;
-    Granary__OfferItem item = GRANARY__OFFER_ITEM__INIT;
-    Granary__OfferItem *items[256];
-    uint64_t stays = (uint64_t)(k->options.min ? k->options.min : 1) + cache_wanted(k);
-    uint32_t local = hosts_local(&k->client->hosts), held = cache_held(k);
-    item.host = local;
-    item.known = k->shrink_took > 0;
-    item.free_in_ms = k->shrink_took;
-    if (ask->any_host || ask->host == local)
-        while (offer.n_items < 256 && offer.n_items + stays < held)
-            items[offer.n_items++] = &item;
-    offer.allocation = k->allocation->id;
-    offer.items = items;
-    cache_send(k, GRANARY__MESSAGE_TYPE__TYPE_OFFER, &offer, -1, NULL);
-    return 0;
-}
-
-static void recall_add(granary_cache *k, uint64_t id, bool any_host, uint32_t host, uint32_t open)
-{
-    if (open == 0 || k->n_recalls == CACHE_RECALLS || (!any_host && host != hosts_local(&k->client->hosts)))
-        return;
-    for (uint32_t i = 0; i < k->n_recalls; i++)
-        if (k->recalls[i].id == id)
-            return;
-    k->recalls[k->n_recalls].id = id;
-    k->recalls[k->n_recalls++].open = open;
-}
-
-static int on_recall(void *owner, const Granary__Recall *m)
-{
-    granary_cache *k = owner;
-    recall_add(k, m->recall, m->any_host, m->host, m->count);
-    cache_step(k);
-    return 0;
-}
-
-static int on_prefer(void *owner, const Granary__Prefer *m)
-{
-    (void)owner; /* all its chunks are here */
-    (void)m;
-    return 0;
-}
-
-static int on_withdraw(void *owner, const Granary__Withdraw *m)
-{
-    granary_cache *k = owner;
-    recall_forget(k, m->recall);
-    cache_step(k);
-    return 0;
-}
-
-static void on_claim_ended(void *owner, uint64_t claim, const granary_claim_end *end)
-{
-    granary_cache *k = owner;
-    (void)end;
-    if (claim == k->claim) /* revoked, and yet we live: watched, not limited */
-        k->claim = k->claimed = k->told = 0;
-    cache_step(k);
-}
-
-static int on_reattached(void *owner, allocation *a, const Granary__Welcome *w)
-{
-    granary_cache *k = owner;
-    bool listed = k->claim == 0;
-    k->allocation = a;
-    k->n_recalls = 0;
-    for (size_t i = 0; i < w->n_recalls; i++) {
-        const Granary__RecallInfo *r = w->recalls[i];
-        uint64_t over = (uint64_t)r->released + r->withdrawn + r->revoked;
-        if (r->allocation == a->id && r->asked > over)
-            recall_add(k, r->id, r->any_host, r->host, r->asked - (uint32_t)over);
-    }
-    for (size_t i = 0; i < w->n_claims; i++)
-        if (w->claims[i]->id == k->claim) {
-            listed = true;
-            k->claimed = w->claims[i]->chunks;
-        }
-    if (!listed)
-        k->claim = k->claimed = k->told = 0;
-    cache_step(k);
-    return 0;
-}
-
-static const allocation_owner cache_owner = {
-    .changed = on_changed,
-    .ask = on_ask,
-    .recall = on_recall,
-    .prefer = on_prefer,
-    .withdraw = on_withdraw,
-    .claim_ended = on_claim_ended,
-    .reattached = on_reattached,
-};
 
 /* ---- what programs call ---- */
 
