@@ -86,7 +86,7 @@ static int own_path(const procfs *proc, int version, char ret[PATH_MAX])
             continue;
         if (strlen(path) >= PATH_MAX || strstr(path, "/.."))
             return STATUS_NOT_FOUND; /* above what this namespace may see */
-        strcpy(ret, path);
+        memcpy(ret, path, strlen(path) + 1);
         return 0;
     }
     return STATUS_NOT_FOUND;

@@ -229,7 +229,7 @@ static int v1_task_begin(group *base)
 static int v1_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 {
     v1_group *g = v1_of(base);
-    uint64_t kills, high;
+    uint64_t kills = 0, high = 0;
     int r = v1_kills(g, &kills);
     if (r == 0)
         r = cgroup_fd_number(g->high, &high);

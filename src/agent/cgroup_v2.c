@@ -251,7 +251,7 @@ static int v2_task_begin(group *base)
 static int v2_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 {
     v2_group *g = v2_of(base);
-    uint64_t kills, high = UINT64_MAX;
+    uint64_t kills = 0, high = UINT64_MAX;
     int r = v2_kills(g, &kills);
     if (r < 0)
         return r;
@@ -267,7 +267,7 @@ static int v2_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 static int v2_limit(group *base, bytes_t limit)
 {
     v2_group *g = v2_of(base);
-    uint64_t current;
+    uint64_t current = 0;
     int r = v2_charged(base, &current);
     if (r < 0)
         return r;

@@ -91,7 +91,7 @@ static bytes_t with_brought(claim *c, bytes_t charged)
 
 int claim_measure(claim *c, pids *processes)
 {
-    bytes_t used;
+    bytes_t used = 0;
     int r = 0;
     if (processes)
         r = claim_ops(c)->processes(c->group, processes);

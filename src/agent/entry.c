@@ -16,8 +16,8 @@
 static int may_enter(const procfs *proc, pid_t pid, uid_t uid, bool any_user, procfs_process *ret,
                      const char **ret_text)
 {
-    procfs_process process;
-    int adjust;
+    procfs_process process = {0};
+    int adjust = 0;
     int r = procfs_process_read(proc, pid, &process);
     if (r == 0 && process.zombie)
         r = STATUS_DEAD;
@@ -82,7 +82,7 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
 
 int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, entry *ret, const char **ret_text)
 {
-    pid_t pid;
+    pid_t pid = 0;
     procfs_process process = {0};
     pids children = {0};
     int r = pidfd_dead(pidfd) ? STATUS_DEAD : procfs_pidfd_pid(g->owner->proc, pidfd, &pid);

@@ -118,7 +118,7 @@ static void raise_descriptor_limit(void)
 static int agent_prepare(agent *a)
 {
     const agent_options *o = &a->options;
-    procfs_memory memory;
+    procfs_memory memory = {0};
     int r = procfs_open(&a->proc, o->proc_root);
     if (r == 0)
         r = procfs_meminfo(&a->proc, &memory);

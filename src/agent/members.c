@@ -24,7 +24,7 @@ static int list(group *g, pids *to)
 int members_open(group *g, uint32_t most, members *ret)
 {
     pids first = {0}, second = {0};
-    pid_t held[MEMBERS_MAX];
+    pid_t held[MEMBERS_MAX] = {0};
     members m = {0};
     if (most > MEMBERS_MAX)
         most = MEMBERS_MAX;

@@ -49,7 +49,7 @@ int sample_take(sample *ret, claims *all, const procfs *proc)
     sample taken = {0};
     uint32_t count = claims_count(all);
     counting before = {.to = &taken, .capacity = count}, after = {.to = &taken};
-    procfs_memory memory;
+    procfs_memory memory = {0};
     taken.rows = calloc(count ? count : 1, sizeof *taken.rows);
     if (!taken.rows)
         return STATUS_NO_MEMORY;
