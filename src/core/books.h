@@ -179,10 +179,11 @@ struct claim {
     session_id opener;
     request_no opened_by;
     char command[COMMAND_MAX];
+    bool kill; /* its processes are to die */
     /* soft */
     bytes_t used, peak;
     uint32_t processes;
-    bool kill;
+    bool told; /* its agent has told of use and processes in this life of the broker */
     ms_t since;
     pending pendings[PENDINGS];
     heap_node due;

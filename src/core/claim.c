@@ -84,6 +84,7 @@ static void fail_pending(core *c, claim *k, int kind, int status)
 void claim_order_end(core *c, claim *k, bool kill)
 {
     bool more = kill && !k->kill;
+    k->kill |= kill;
     if (k->state == CLAIM_OPENING || k->state == CLAIM_OPEN) {
         claim_set_state(c, k, CLAIM_CLOSING);
         more = true;
@@ -97,7 +98,6 @@ void claim_order_end(core *c, claim *k, bool kill)
         heap_set(&c->deadlines, &k->due, k->closing_until);
         mark_claim(c, k);
     }
-    k->kill |= kill;
     if (more && k->host->connected)
         emit_order(c, ORDER_END, k)->kill = k->kill;
 }
@@ -214,7 +214,7 @@ static void quarantine(core *c, claim *k)
 void claim_due(core *c, claim *k)
 {
     bool known = k->host->connected && k->host->ready;
-    if (k->state == CLAIM_CLOSING && known && (k->kill || k->processes == 0)) {
+    if (k->state == CLAIM_CLOSING && known && (k->kill || (k->told && k->processes == 0))) {
         quarantine(c, k);
     } else {
         k->closing_until = c->now + c->timers.quarantine_ms;
@@ -318,6 +318,7 @@ void claim_on_use(core *c, const event_claim_use *e)
     if (e->peak > k->peak)
         k->peak = e->peak;
     k->processes = e->processes;
+    k->told = true;
     c->changed = true;
 }
 

@@ -157,12 +157,10 @@ void claim_on_shrink(core *c, session *s, const core_event *e)
         return;
     chunks_t n = e->shrink.chunks, before = k->chunks;
     bool grows = n > before && k->allocation->state == ALLOCATION_LIVE && holding_claimable(k->holding, n - before);
-    if (n == 0 || n == before || (n > before && !grows)) {
-        request_reply(c, s, e->request.number,
-                      (outcome){.status = n == before ? STATUS_OK : STATUS_STATE,
-                                .allocation = k->allocation->id,
-                                .claim = k->gen,
-                                .chunks = before});
+    if (n == 0 || (n > before && !grows)) { /* the present size is ordered again: its answer may have been lost */
+        request_reply(
+            c, s, e->request.number,
+            (outcome){.status = STATUS_STATE, .allocation = k->allocation->id, .claim = k->gen, .chunks = before});
         return;
     }
     uint64_t tag = pending_open(c, &k->pendings[PENDING_SHRINK], s, e->request.number);

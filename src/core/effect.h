@@ -85,7 +85,7 @@ typedef struct {
     user_id user;        /* whose processes may enter */
     bool by_operator;    /* ENTER: any user's process may */
     bool fresh;          /* ENTER: as ORDER_EMPTY first */
-    bool kill;           /* END */
+    bool kill;           /* END, EXPECT */
     bool ending;         /* EXPECT */
     uint64_t handle;     /* the daemon's name for a pidfd; 0 = none */
     uint64_t tag;        /* echoed in the answer */

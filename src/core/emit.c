@@ -294,6 +294,7 @@ void record_of_claim(const claim *k, core_record *ret)
     r->chunks = k->chunks;
     r->state = k->state;
     r->closing_until = k->closing_until;
+    r->kill = k->kill;
     r->opener = k->opener;
     r->opened_by = k->opened_by;
     memcpy(r->command, k->command, sizeof(k->command));

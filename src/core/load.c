@@ -209,6 +209,7 @@ static int load_claim(core *c, const record_claim *r)
     k->state = r->state;
     claim_count(c, k, true);
     k->closing_until = r->closing_until;
+    k->kill = r->kill;
     heap_set(&c->deadlines, &k->due, r->closing_until);
     k->opener = r->opener;
     k->opened_by = r->opened_by;

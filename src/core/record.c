@@ -163,6 +163,7 @@ static void claim_fields(codec *c, record_claim *r)
     u32(c, &r->chunks);
     r->state = (claim_state)choice(c, r->state, CLAIM_OPENING, CLAIM_QUARANTINED);
     u64(c, &r->closing_until);
+    flag(c, &r->kill);
     u64(c, &r->opener.v);
     u64(c, &r->opened_by.v);
     text(c, r->command, sizeof(r->command));

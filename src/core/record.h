@@ -124,6 +124,7 @@ typedef struct {
     chunks_t chunks;
     claim_state state;
     ms_t closing_until;  /* armed while CLOSING or QUARANTINED, else MS_NEVER */
+    bool kill;           /* its processes are to die: no agent may be told less */
     session_id opener;   /* whose request made it: a repeated request finds it (I12) */
     request_no opened_by;
     char command[COMMAND_MAX];

@@ -103,9 +103,101 @@ static void test_refused_and_silent(void **state)
     world_close(&w);
 }
 
+/* Told to die, a claim is told so by every later life of the broker. */
+static void test_kill_survives(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation polite, killed;
+    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
+    world_claim(&w, s, a, h, 1, &polite);
+    world_claim(&w, s, a, h, 1, &killed);
+    core_event e = world_request(&w, s, EVENT_CLOSE);
+    e.close.gen = polite;
+    world_step(&w, &e);
+    e = world_request(&w, s, EVENT_CLOSE);
+    e.close.gen = killed;
+    world_step(&w, &e);
+    e.close.kill = true;
+    world_step(&w, &e);
+    world_restart(&w, true);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    assert_int_equal(world_order(&w, ORDER_EXPECT, 0)->gen.v, polite.v);
+    assert_true(world_order(&w, ORDER_EXPECT, 0)->ending);
+    assert_false(world_order(&w, ORDER_EXPECT, 0)->kill);
+    assert_int_equal(world_order(&w, ORDER_EXPECT, 1)->gen.v, killed.v);
+    assert_true(world_order(&w, ORDER_EXPECT, 1)->kill);
+    world_close(&w);
+}
+
+/* Until its agent has told, nobody knows whether processes are left: not a reason for quarantine. */
+static void test_unknown_is_not_empty(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_CLOSE);
+    e.close.gen = g;
+    world_step(&w, &e);
+    world_restart(&w, true);
+    world_host(&w, "a", GIB(4));
+    world_tick(&w, w.timers.quarantine_ms);
+    assert_int_equal(world_view(&w, h).quarantine, 0);
+    core_event use = {.kind = EVENT_CLAIM_USE, .use = {.host = h, .gen = g, .used = 5, .processes = 0}};
+    world_step(&w, &use);
+    world_tick(&w, w.timers.quarantine_ms);
+    assert_int_equal(world_view(&w, h).quarantine, GIB(1));
+    world_close(&w);
+}
+
+/* A resize whose answer was lost: the same size once more is ordered, not taken as done. */
+static void test_resize_again(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_SHRINK);
+    e.shrink.gen = g;
+    e.shrink.chunks = 2;
+    world_step(&w, &e);
+    core_event gone = {.kind = EVENT_HOST_GONE, .gone = h};
+    world_step(&w, &gone);
+    assert_int_equal(world_reply(&w)->status, STATUS_SILENT);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    e = world_request(&w, s, EVENT_SHRINK);
+    e.shrink.gen = g;
+    e.shrink.chunks = 2;
+    world_step(&w, &e);
+    const effect_order *o = world_order(&w, ORDER_LIMIT, 0);
+    assert_non_null(o);
+    assert_int_equal(o->bytes, GIB(2));
+    world_answer(&w, EVENT_CLAIM_LIMITED, h, g, 0, o->tag);
+    assert_int_equal(world_reply(&w)->status, 0);
+    assert_int_equal(world_reply(&w)->chunks, 2);
+    world_close(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
-                                       cmocka_unit_test(test_refused_and_silent)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
+        cmocka_unit_test(test_kill_survives),      cmocka_unit_test(test_unknown_is_not_empty),
+        cmocka_unit_test(test_resize_again),       cmocka_unit_test(test_refused_and_silent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
