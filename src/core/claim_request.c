@@ -29,7 +29,8 @@ static void claim_again(core *c, session *s, const core_event *e, claim *k)
     outcome o = {.allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks};
     bool closing = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
     if (closing || !reachable(k->host)) {
-        o.status = closing ? STATUS_ENDED : STATUS_SILENT;
+        /* Nobody was told of this claim: it ends because its host's agent came anew, not because the task did. */
+        o.status = STATUS_SILENT;
         request_reply(c, s, e->request.number, o);
         return;
     }
