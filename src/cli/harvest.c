@@ -224,7 +224,7 @@ static int harvest_start(const command_call *call, const harvest_line *line, har
 int harvest_command(command_call *call)
 {
     harvest_line line = {.jobs = cores()};
-    harvest_options options;
+    harvest_options options = {0};
     int r = line_parse(call, &line);
 
     if (r != 0)

@@ -94,14 +94,17 @@ int harvest_joblog_parse(char *line, harvest_row *ret, const char **ret_why)
     harvest_row row = {0};
 
     for (size_t i = 0; i < COLUMNS; i++) {
+        char *end = strchr(line, '\t');
+
         column[i] = line;
-        line = strchr(line, '\t');
-        if ((line == NULL) != (i + 1 == COLUMNS)) {
+        if ((end == NULL) != (i + 1 == COLUMNS)) {
             *ret_why = "it does not have 11 columns";
             return STATUS_INVALID;
         }
-        if (line)
-            *line++ = '\0';
+        if (end) {
+            *end = '\0';
+            line = end + 1;
+        }
     }
     if (!columns_read(column, &row)) {
         *ret_why = "a number is malformed or out of range";

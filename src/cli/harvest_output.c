@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/text.h"
 
 #define PAGE     4096u
 #define PUMP_MAX (1u << 20) /* bytes in one call: recalls wait no longer than that takes */
@@ -46,9 +47,9 @@ int harvest_spool_open(harvest_spool *ret)
     const char *folders[] = {getenv("TMPDIR"), "/var/tmp", "."};
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        if (!folders[i] || !folders[i][0] || strlen(folders[i]) >= sizeof ret->folder || !folder_fits(folders[i]))
+        if (!folders[i] || !folders[i][0] || !folder_fits(folders[i]) ||
+            !text_copy(ret->folder, sizeof ret->folder, folders[i]))
             continue;
-        strcpy(ret->folder, folders[i]);
         ret->buffered = 0;
         return STATUS_OK;
     }
