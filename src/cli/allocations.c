@@ -35,7 +35,7 @@ int allocations_run(command_call *call)
         putchar('\n');
         r = lists_claims(s, 0, width);
     }
-    if (r == 0 && s->n_recalls > 0) {
+    if (r == 0 && lists_open_recalls(s) > 0) {
         puts("\nAsked back:");
         r = lists_recalls(s, 0, width);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "cli/lists.h"
 #include "cli/books.h"
 #include "cli/differences.h"
 
@@ -99,12 +100,6 @@ static int check_allocation(const snapshot *s, const Granary__AllocationInfo *a,
     return 0;
 }
 
-static uint64_t recall_open(const Granary__RecallInfo *r)
-{
-    uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked;
-    return answered < r->asked ? r->asked - answered : 0;
-}
-
 /* The broker never asks below what is firm; people may ask for everything. */
 static int check_asked(const snapshot *s, const Granary__AllocationInfo *a, differences *d)
 {
@@ -112,7 +107,7 @@ static int check_asked(const snapshot *s, const Granary__AllocationInfo *a, diff
 
     for (size_t i = 0; i < s->n_recalls; i++)
         if (s->recalls[i]->allocation == a->id)
-            *(strcmp(s->recalls[i]->reason, "operator") == 0 ? &people : &broker) += recall_open(s->recalls[i]);
+            *(strcmp(s->recalls[i]->reason, "operator") == 0 ? &people : &broker) += lists_recall_open(s->recalls[i]);
     if (broker > 0 && broker + a->min > a->chunks)
         TRY(differences_add(d, "recall-min", a->id,
                             "allocation %" PRIu64 ": %" PRIu64 " of %u chunks are asked back, but %u are firm", a->id,
@@ -133,7 +128,7 @@ static int check_recalls(const snapshot *s, differences *d)
             TRY(differences_add(d, "recall-counts", r->id,
                                 "recall %" PRIu64 ": asked for %u chunks, but %" PRIu64 " were answered", r->id,
                                 r->asked, answered));
-        if (recall_open(r) > 0 && !allocation_of(s, r->allocation))
+        if (lists_recall_open(r) > 0 && !allocation_of(s, r->allocation))
             TRY(differences_add(d, "recall-orphan", r->id,
                                 "recall %" PRIu64 ": its allocation %" PRIu64 " is not in the books", r->id,
                                 r->allocation));

@@ -164,6 +164,20 @@ int lists_queue(const snapshot *s, unsigned indent)
     return finish(t, indent, 0);
 }
 
+uint64_t lists_recall_open(const Granary__RecallInfo *recall)
+{
+    uint64_t answered = (uint64_t)recall->released + recall->withdrawn + recall->revoked;
+    return answered < recall->asked ? recall->asked - answered : 0;
+}
+
+size_t lists_open_recalls(const snapshot *s)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < s->n_recalls; i++)
+        open += lists_recall_open(s->recalls[i]) > 0;
+    return open;
+}
+
 int lists_recalls(const snapshot *s, unsigned indent, unsigned width)
 {
     static const table_column columns[] = {
@@ -179,6 +193,8 @@ int lists_recalls(const snapshot *s, unsigned indent, unsigned width)
         return r;
     for (size_t i = 0; i < s->n_recalls; i++) {
         const Granary__RecallInfo *c = s->recalls[i];
+        if (lists_recall_open(c) == 0)
+            continue;
         table_count(t, c->id);
         table_count(t, c->allocation);
         if (c->beneficiary)

@@ -89,8 +89,9 @@ static int print_lists(const snapshot *s, unsigned width)
         printf("%zu\n", s->n_queue);
         r = lists_queue(s, 2);
     }
-    if (r == 0 && s->n_recalls) {
-        printf("\nAsked back: %zu\n", s->n_recalls);
+    size_t recalls = lists_open_recalls(s);
+    if (r == 0 && recalls) {
+        printf("\nAsked back: %zu\n", recalls);
         r = lists_recalls(s, 2, width);
     }
     return r;

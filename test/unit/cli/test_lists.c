@@ -64,12 +64,25 @@ static void shows_claims_and_recalls(void **state)
                               "     3     7    8  waiter      1         0          0        0  in 1m\n");
 }
 
+static void an_answered_recall_asks_no_more(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(lists_open_recalls(&books), 1);
+    recall.released = 1;
+    assert_int_equal(lists_recall_open(&recall), 0);
+    assert_int_equal(lists_open_recalls(&books), 0);
+    printed(lists_recalls, text, sizeof text);
+    assert_string_equal(text, "RECALL  FROM  FOR  WHY  ASKED  RELEASED  WITHDRAWN  REVOKED  DUE\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(shows_who_holds, fixture_setup),
         cmocka_unit_test_setup(shows_who_waits, fixture_setup),
         cmocka_unit_test_setup(shows_claims_and_recalls, fixture_setup),
+        cmocka_unit_test_setup(an_answered_recall_asks_no_more, fixture_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
