@@ -168,12 +168,19 @@ void claim_end(core *c, claim *k, claim_cause cause, bool order)
     allocation_settle(c, a);
 }
 
+void claim_orphan(core *c, claim *k)
+{
+    k->opened_by = (request_no){0};
+    mark_claim(c, k);
+}
+
 void claim_host_gone(core *c, claim *k)
 {
+    const pending *open = &k->pendings[PENDING_OPEN], *enter = &k->pendings[PENDING_ENTER];
+    if (pending_used(open) || (pending_used(enter) && enter->number.v == k->opened_by.v))
+        claim_orphan(c, k);
     for (int i = 0; i < PENDINGS; i++)
         fail_pending(c, k, i, STATUS_SILENT);
-    if (k->state == CLAIM_OPENING)
-        claim_set_state(c, k, CLAIM_CLOSING);
 }
 
 void claim_cover_debt(core *c, holding *x)

@@ -31,6 +31,8 @@ void claim_set_state(core *c, claim *k, claim_state state);
 void claim_order_end(core *c, claim *k, bool kill);
 /* Its memory was seen free: the end. `order`: the agent is to remove the group. May end its allocation. */
 void claim_end(core *c, claim *k, claim_cause cause, bool order);
+/* Whoever asked for it is told that it failed: the session's next request for as much takes it (claim_request.c). */
+void claim_orphan(core *c, claim *k);
 /* Its host's connection broke. */
 void claim_host_gone(core *c, claim *k);
 /* Ends claims, newest first, until those that end cover the holding's debt. */

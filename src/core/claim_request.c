@@ -22,6 +22,22 @@ static claim *claim_repeated(const allocation *a, const session *s, request_no n
     return NULL;
 }
 
+/*
+ * A claim that this session asked for, and was then told that the host is silent: the agent may have made the group,
+ * and even moved the process there. The session's next request for as much takes it.
+ */
+static claim *claim_orphaned(const allocation *a, const session *s, const core_event *e)
+{
+    list_each(k, &a->claims, claim, allocation_node)
+    {
+        bool alive = k->state == CLAIM_OPENING || k->state == CLAIM_OPEN;
+        if (alive && k->opener.v == s->id.v && k->opened_by.v == 0 && k->host->id.v == e->claim.host.v &&
+            k->chunks == e->claim.chunks && reachable(k->host))
+            return k;
+    }
+    return NULL;
+}
+
 /* The request came again after a restart, with its descriptor. */
 static void claim_again(core *c, session *s, const core_event *e, claim *k)
 {
@@ -29,8 +45,9 @@ static void claim_again(core *c, session *s, const core_event *e, claim *k)
     outcome o = {.allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks};
     bool closing = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
     if (closing || !reachable(k->host)) {
-        /* Nobody was told of this claim: it ends because its host's agent came anew, not because the task did. */
-        o.status = STATUS_SILENT;
+        o.status = closing ? STATUS_ENDED : STATUS_SILENT;
+        if (!closing)
+            claim_orphan(c, k);
         request_reply(c, s, e->request.number, o);
         return;
     }
@@ -73,6 +90,10 @@ void claim_on_claim(core *c, session *s, const core_event *e)
 {
     allocation *a = allocation_find(c, e->claim.id);
     claim *k = a ? claim_repeated(a, s, e->request.number) : NULL;
+    if (!k && a && (k = claim_orphaned(a, s, e))) {
+        k->opened_by = e->request.number;
+        mark_claim(c, k);
+    }
     if (k) {
         claim_again(c, s, e, k);
         return;

@@ -341,9 +341,7 @@ static void on_gone(model *m, uint32_t host)
     for (unsigned i = 0; i < m->n_claims; i++) {
         if (m->claims[i].gen == 0 || m->claims[i].host != host)
             continue;
-        m->claims[i].resize = 0;
-        if (m->claims[i].state == CLAIM_OPENING)
-            m->claims[i].state = CLAIM_CLOSING;
+        m->claims[i].resize = 0; /* one that was being opened is expected there when the host is back */
     }
 }
 
