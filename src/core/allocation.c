@@ -279,15 +279,6 @@ static int terms_never(core *c, const session *s, const allocation_terms *t, byt
     return STATUS_NEVER;
 }
 
-static void grant_new(core *c, allocation *a)
-{
-    for (uint32_t i = 0; i < c->n_plan; i++) {
-        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
-        assert(x);
-        holding_grant(c, x, c->plan[i].chunks);
-    }
-}
-
 static void refuse(core *c, session *s, const core_event *e, int status, bytes_t most)
 {
     effect_reply *r;
@@ -330,7 +321,7 @@ void allocation_on_allocate(core *c, session *s, const core_event *e)
     }
     if (e->allocate.dry_run)
         return plan_reply(c, s, e, fits);
-    if (pool_left(&c->allocations) == 0 || (fits && pool_left(&c->holdings) < c->n_plan)) {
+    if (pool_left(&c->allocations) == 0 || (fits && !holding_plan_fits(c, NULL))) {
         emit_note(c, NOTE_LIMIT_REACHED);
         return refuse(c, s, e, STATUS_LIMIT, 0);
     }
@@ -342,7 +333,7 @@ void allocation_on_allocate(core *c, session *s, const core_event *e)
     list_append(&c->pushes, &a->push_node);
     mark_terms(c, a);
     if (fits)
-        grant_new(c, a);
+        holding_grant_plan(c, a);
     allocation_set_state(c, a, fits ? ALLOCATION_LIVE : ALLOCATION_WAITING);
     request_reply(c, s, e->request.number,
                   (outcome){.status = fits ? STATUS_OK : STATUS_WAITING, .allocation = a->id, .chunks = a->held});

@@ -130,7 +130,9 @@ struct allocation {
     heap_node due, look;
     list_node node, owner_node, queue_node, hungry_node, recallable_node, sweep_node, push_node;
     list_node holdings, claims, recalls, recalls_for; /* recalls_for: where it is the beneficiary */
-    uint32_t n_claims, n_done, n_overdue;             /* done: recalls that are; overdue: open recalls that are */
+    uint32_t n_holdings, n_claims;
+    uint32_t n_open, n_done, n_overdue; /* recalls of it; the overdue ones are open */
+    uint32_t n_for;                     /* open recalls for it */
     /* soft */
     bool touched, is_new;
     ask_state ask;
@@ -214,8 +216,12 @@ typedef struct {
 #define CHOICE_PICKS 256u
 typedef struct {
     host *hosts[CHOICE_HOSTS];
+    bytes_t costs[CHOICE_HOSTS]; /* of one chunk more there, as counted last; 0 = not possible */
     uint32_t n_hosts;
-    holding *picks[CHOICE_PICKS];
+    struct {
+        holding *from;
+        chunks_t n;
+    } picks[CHOICE_PICKS];
     uint32_t n_picks;
     uint32_t mark; /* where the picks of the host being tried begin */
 } choice;

@@ -136,9 +136,12 @@ static int check_state(const core *c, const allocation *a, char *why, size_t why
 
 static int check_allocation(const core *c, const allocation *a, char *why, size_t why_size)
 {
-    uint64_t held = 0, returning = 0, asked = 0, by_operator = 0, claims = 0, done = 0, overdue = 0, id = a->id.v;
+    uint64_t held = 0, returning = 0, asked = 0, by_operator = 0, claims = 0, done = 0, overdue = 0, open = 0,
+             holdings = 0, n_for = 0;
+    uint64_t id = a->id.v;
     list_each(x, &a->holdings, holding, node)
     {
+        holdings++;
         held += x->held;
         returning += x->returning;
         REQUIRE(x->node.next == &a->holdings || container_of(x->node.next, holding, node)->host->id.v > x->host->id.v,
@@ -152,6 +155,7 @@ static int check_allocation(const core *c, const allocation *a, char *why, size_
                 "I11: a recall's counts: recall", r->r.id.v);
         REQUIRE((r->due.pos != 0) == (left && !r->r.overdue), "I10: deadline of a recall: recall", r->r.id.v);
         done += left == 0;
+        open += left != 0;
         overdue += left && r->r.overdue;
         asked += r->r.reason == RECALL_FOR_OPERATOR ? 0 : left;
         by_operator += r->r.reason == RECALL_FOR_OPERATOR ? left : 0;
@@ -159,6 +163,9 @@ static int check_allocation(const core *c, const allocation *a, char *why, size_
     REQUIRE(held == a->held && returning == a->returning, "I8: chunks of an allocation do not add up: allocation", id);
     REQUIRE(claims == a->n_claims, "I8: claims of an allocation do not add up: allocation", id);
     REQUIRE(asked == a->asked && done == a->n_done, "recalls of an allocation do not add up: allocation", id);
+    list_each(r, &a->recalls_for, recall, for_node) n_for++;
+    REQUIRE(open == a->n_open && n_for == a->n_for, "open recalls do not add up: allocation", id);
+    REQUIRE(holdings == a->n_holdings && holdings <= EXTENTS_MAX, "holdings of an allocation: allocation", id);
     REQUIRE(overdue == a->n_overdue, "overdue recalls of an allocation do not add up: allocation", id);
     REQUIRE(asked == 0 || held >= a->terms.min + asked, "I6: recalls ask below min: allocation", id);
     REQUIRE(by_operator <= held, "I6: recalls ask for more than is held: allocation", id);

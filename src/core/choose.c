@@ -66,14 +66,39 @@ static void scatter(core *c)
 
 /* ---- picks ---- */
 
+static void unpick(core *c, uint32_t i, chunks_t n)
+{
+    holding *x = c->choice.picks[i].from;
+    c->choice.picks[i].n -= n;
+    x->take -= n;
+    x->allocation->take -= n;
+}
+
 static void unpick_to(core *c, uint32_t mark)
 {
     choice *ch = &c->choice;
-    while (ch->n_picks > mark) {
-        holding *x = ch->picks[--ch->n_picks];
-        x->take--;
-        x->allocation->take--;
+    for (; ch->n_picks > mark; ch->n_picks--)
+        unpick(c, ch->n_picks - 1, ch->picks[ch->n_picks - 1].n);
+}
+
+/* n more from this holding, together with what was picked from `mark` on. False: too many holdings. */
+static bool pick(core *c, holding *x, chunks_t n, uint32_t mark)
+{
+    choice *ch = &c->choice;
+    uint32_t i = mark;
+    while (i < ch->n_picks && ch->picks[i].from != x)
+        i++;
+    if (i == CHOICE_PICKS)
+        return false;
+    if (i == ch->n_picks) {
+        ch->picks[i].from = x;
+        ch->picks[i].n = 0;
+        ch->n_picks++;
     }
+    ch->picks[i].n += n;
+    x->take += n;
+    x->allocation->take += n;
+    return true;
 }
 
 /* Chunks of this holding that could be here by `by`, not counting what is picked already. */
@@ -93,6 +118,11 @@ static chunks_t available(const holding *x, ms_t by)
     return n < possible ? n : possible;
 }
 
+static chunks_t above_min(const holding *x)
+{
+    return recall_possible(x->allocation) - x->allocation->take;
+}
+
 /*
  * Of two holdings, which one gives a chunk for `missing` bytes: one that is enough rather than not, of
  * those the smallest, else the largest; then the allocation with most above its min; then the lowest id.
@@ -104,43 +134,87 @@ static bool better(const holding *x, const holding *y, bytes_t missing)
         return sx <= missing;
     if (sx != sy)
         return sx <= missing ? sx > sy : sx < sy;
-    chunks_t px = recall_possible(x->allocation) - x->allocation->take;
-    chunks_t py = recall_possible(y->allocation) - y->allocation->take;
+    chunks_t px = above_min(x), py = above_min(y);
     return px != py ? px > py : x->allocation->id.v < y->allocation->id.v;
 }
 
-/* Picks chunks on `h` for `missing` bytes. Returns the bytes picked, or 0 (nothing picked) when there are too few. */
-static bytes_t pick_on(core *c, const demand *d, host *h, bytes_t missing, ms_t by)
+/* The best holding on `h`, and how many of its chunks come before the next best one's turn; NULL: none. */
+static holding *best_on(const demand *d, const host *h, bytes_t missing, ms_t by, chunks_t *ret_n)
+{
+    holding *best = NULL, *next = NULL;
+    chunks_t n = 0;
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        chunks_t here = x->allocation != d->waiter ? available(x, by) : 0;
+        if (!here)
+            continue;
+        if (!best || better(x, best, missing)) {
+            next = best;
+            best = x;
+            n = here;
+        } else if (!next || better(x, next, missing)) {
+            next = x;
+        }
+    }
+    if (!best)
+        return NULL;
+    bytes_t size = best->allocation->terms.chunk_size, enough = missing / size;
+    if (next && next->allocation->terms.chunk_size == size) {
+        chunks_t ahead = above_min(best) - above_min(next);
+        n = n < ahead ? n : ahead;
+    }
+    n = n < enough ? n : (chunks_t)enough;
+    *ret_n = n ? n : 1;
+    return best;
+}
+
+/* What a later, larger chunk made needless is left alone. Returns the bytes that stay picked. */
+static bytes_t prune(core *c, uint32_t mark, bytes_t picked, bytes_t missing)
 {
     choice *ch = &c->choice;
-    uint32_t mark = ch->n_picks;
+    for (uint32_t i = mark; i < ch->n_picks; i++) {
+        bytes_t size = ch->picks[i].from->allocation->terms.chunk_size, n = (picked - missing) / size;
+        n = n < ch->picks[i].n ? n : ch->picks[i].n;
+        unpick(c, i, (chunks_t)n);
+        picked -= n * size;
+    }
+    return picked;
+}
+
+/*
+ * Picks chunks on `h` for `missing` bytes, from the mark on. Returns the bytes picked, or 0 (nothing picked) when there
+ * are too few.
+ */
+static bytes_t pick_on(core *c, const demand *d, const host *h, bytes_t missing, ms_t by)
+{
+    uint32_t mark = c->choice.n_picks;
     bytes_t picked = 0;
     while (picked < missing) {
-        holding *best = NULL;
-        list_each(x, &h->holdings, holding, host_node) if (x->allocation != d->waiter && available(x, by) &&
-                                                           (!best || better(x, best, missing - picked))) best = x;
-        if (!best || ch->n_picks == CHOICE_PICKS) {
+        chunks_t n;
+        holding *best = best_on(d, h, missing - picked, by, &n);
+        if (!best || !pick(c, best, n, mark)) {
             unpick_to(c, mark);
             return 0;
         }
-        ch->picks[ch->n_picks++] = best;
-        best->take++;
-        best->allocation->take++;
-        picked += best->allocation->terms.chunk_size;
+        picked += chunk_bytes(best->allocation, n);
     }
-    /* What a later, larger chunk made needless is left alone. */
-    for (uint32_t i = mark; i < ch->n_picks;) {
-        bytes_t size = ch->picks[i]->allocation->terms.chunk_size;
-        if (picked - size < missing) {
-            i++;
-            continue;
-        }
-        picked -= size;
-        ch->picks[i]->take--;
-        ch->picks[i]->allocation->take--;
-        ch->picks[i] = ch->picks[--ch->n_picks];
+    return prune(c, mark, picked, missing);
+}
+
+/* What was picked from the mark on joins what was picked before: one place for each holding. */
+static void join(core *c, uint32_t mark)
+{
+    choice *ch = &c->choice;
+    uint32_t end = ch->n_picks;
+    ch->n_picks = mark;
+    for (uint32_t i = mark; i < end; i++) {
+        holding *x = ch->picks[i].from;
+        chunks_t n = ch->picks[i].n;
+        x->take -= n;
+        x->allocation->take -= n;
+        if (n)
+            pick(c, x, n, 0); /* never more places than there were */
     }
-    return picked;
 }
 
 /* Bytes for the demand on `h` without any recall: free, held for it, and returning for nobody else. */
@@ -191,30 +265,53 @@ static chunks_t unasked(core *c, const demand *d)
     return n < d->need ? (chunks_t)n : d->need;
 }
 
+/* Bytes to ask back on the host for one chunk more; 0 = not possible. */
+static bytes_t cost_on(core *c, const demand *d, const host *h, ms_t by)
+{
+    uint32_t mark = c->choice.n_picks;
+    bytes_t cost = pick_on(c, d, h, d->terms->chunk_size - h->choice_left, by);
+    unpick_to(c, mark);
+    return cost;
+}
+
+/* The host where one chunk more costs least. What was counted earlier is the least it can be: only the best is counted
+ * again. */
+static uint32_t cheapest_host(core *c, const demand *d, ms_t by)
+{
+    choice *ch = &c->choice;
+    for (;;) {
+        uint32_t best = ch->n_hosts;
+        for (uint32_t i = 0; i < ch->n_hosts; i++)
+            if (ch->costs[i] && (best == ch->n_hosts || ch->costs[i] < ch->costs[best]))
+                best = i;
+        if (best == ch->n_hosts)
+            return best;
+        bytes_t cost = cost_on(c, d, ch->hosts[best], by);
+        if (cost == ch->costs[best])
+            return best;
+        ch->costs[best] = cost;
+    }
+}
+
 /* Chunk by chunk, each where it costs fewest bytes more. */
 static bool try_spread(core *c, const demand *d, ms_t by)
 {
     choice *ch = &c->choice;
     bytes_t size = d->terms->chunk_size;
-    for (uint32_t i = 0; i < ch->n_hosts; i++)
+    for (uint32_t i = 0; i < ch->n_hosts; i++) {
         ch->hosts[i]->choice_left = at_hand(d, ch->hosts[i]) % size;
+        ch->costs[i] = cost_on(c, d, ch->hosts[i], by);
+    }
     for (chunks_t n = unasked(c, d); n < d->need; n++) {
-        host *best = NULL;
-        bytes_t best_cost = 0;
-        for (uint32_t i = 0; i < ch->n_hosts; i++) {
-            host *h = ch->hosts[i];
-            uint32_t mark = ch->n_picks;
-            bytes_t cost = pick_on(c, d, h, size - h->choice_left, by);
-            unpick_to(c, mark);
-            if (cost && (!best || cost < best_cost)) {
-                best = h;
-                best_cost = cost;
-            }
-        }
-        if (!best)
+        uint32_t best = cheapest_host(c, d, by);
+        if (best == ch->n_hosts)
             return false;
-        pick_on(c, d, best, size - best->choice_left, by);
-        best->choice_left = (best->choice_left + best_cost) % size;
+        host *h = ch->hosts[best];
+        uint32_t mark = ch->n_picks;
+        bytes_t cost = pick_on(c, d, h, size - h->choice_left, by);
+        join(c, mark);
+        h->choice_left = (h->choice_left + cost) % size;
+        ch->costs[best] = cost_on(c, d, h, by);
     }
     return true;
 }
@@ -278,7 +375,7 @@ static uint32_t ask_all(core *c, allocation *a)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->choice.n_picks; i++) {
-        allocation *donor = c->choice.picks[i]->allocation;
+        allocation *donor = c->choice.picks[i].from->allocation;
         if (donor->asked_for.v == a->id.v)
             continue;
         effect_push *p = emit_push(c, PUSH_ASK, donor);
@@ -305,7 +402,8 @@ static uint32_t ask_all(core *c, allocation *a)
 
 void choose_start(core *c, allocation *a)
 {
-    if (a->ask != ASK_NONE || list_empty(&c->recallable) || a->hopeless == c->supply_sequence || under_way(a))
+    if (a->ask != ASK_NONE || list_empty(&c->recallable) || a->hopeless == c->supply_sequence ||
+        a->n_for >= RECALLS_OPEN || under_way(a))
         return;
     demand d = {&a->terms, a, need_of(&a->terms)};
     ms_t by;
@@ -349,14 +447,13 @@ void choose_now(core *c, allocation *a)
         a->hopeless = c->supply_sequence;
         return;
     }
-    a->target = c->choice.picks[0]->host->id;
+    a->target = c->choice.picks[0].from->host->id;
     choice *ch = &c->choice;
     uint32_t made = 0;
     for (uint32_t i = 0; i < ch->n_picks; i++) {
-        holding *x = ch->picks[i];
-        chunks_t n = x->take;
-        x->allocation->take -= n;
-        x->take = 0;
+        holding *x = ch->picks[i].from;
+        chunks_t n = ch->picks[i].n;
+        unpick(c, i, n);
         if (n == 0 || emit_room(c) < ROOM_FOR_ONE)
             continue;
         recall *r = recall_create(c, x->allocation, RECALL_FOR_WAITER, a, x->host, n);

@@ -24,13 +24,13 @@ typedef struct core core;
 
 /* Every span of time that decides something. core_init() refuses a set that breaks the order. */
 typedef struct {
-    ms_t suspect_ms;     /* a host without connection is suspect at once, lost after this */
-    ms_t grace_ms;       /* a broken session whose process lives may come back within this */
-    ms_t age_guard_ms;   /* a waiter this old has freed memory held for it */
-    ms_t notice_ms;      /* default notice of a recall */
-    ms_t ask_ms;         /* how long offers are waited for before the recall is chosen */
-    ms_t returning_ms;   /* released chunks are looked at again after this */
-    ms_t quarantine_ms;  /* a killed or empty claim that stays charged is quarantined after this */
+    ms_t suspect_ms;    /* a host without connection is suspect at once, lost after this */
+    ms_t grace_ms;      /* a broken session whose process lives may come back within this */
+    ms_t age_guard_ms;  /* a waiter this old has freed memory held for it */
+    ms_t notice_ms;     /* default notice of a recall */
+    ms_t ask_ms;        /* how long offers are waited for before the recall is chosen */
+    ms_t returning_ms;  /* released chunks are looked at again after this */
+    ms_t quarantine_ms; /* a killed or empty claim that stays charged is quarantined after this */
 } core_timers;
 
 extern const core_timers core_timers_default;

@@ -20,19 +20,19 @@ typedef enum {
 } effect_kind;
 
 typedef struct {
-    uint64_t link;        /* of the session; 0 = detached, drop it */
+    uint64_t link; /* of the session; 0 = detached, drop it */
     session_id session;
     request_no number;
     int status;
     allocation_id allocation; /* the daemon adds its version and whole extents from the view */
     generation claim;
     recall_id recall;
-    chunks_t chunks;      /* RELEASE_N: how many were taken; RECALL_OUTCOME and others: see protocol */
-    bytes_t most;         /* STATUS_NEVER, QUOTA: the most bytes that could be granted */
-    ms_t expected_ms;     /* dry run, WAITING: expected wait; MS_NEVER = unknown */
-    claim_cause cause;    /* ENTER fresh, EMPTY, CLOSE: of the task that ended */
+    chunks_t chunks;   /* RELEASE_N: how many were taken; RECALL_OUTCOME and others: see protocol */
+    bytes_t most;      /* STATUS_NEVER, QUOTA: the most bytes that could be granted */
+    ms_t expected_ms;  /* dry run, WAITING: expected wait; MS_NEVER = unknown */
+    claim_cause cause; /* ENTER fresh, EMPTY, CLOSE: of the task that ended */
     bytes_t peak;
-    const extent *extents;/* RELEASE_N: which; dry run: where. Borrowed until the next step */
+    const extent *extents; /* RELEASE_N: which; dry run: where. Borrowed until the next step */
     uint32_t n_extents;
 } effect_reply;
 
@@ -60,8 +60,8 @@ typedef struct {
     generation claim;
     claim_cause cause;
     bytes_t peak;
-    extent preferred;     /* PREFER: one push for each extent */
-    bool last;            /* PREFER: no more extents follow */
+    extent preferred; /* PREFER: one push for each extent */
+    bool last;        /* PREFER: no more extents follow */
 } effect_push;
 
 typedef enum {
@@ -70,36 +70,58 @@ typedef enum {
     ORDER_READY,       /* the live set is complete: admit, report unknown groups */
     ORDER_OPEN,        /* make the group with this limit; then let `handle` enter, if any */
     ORDER_ENTER,
-    ORDER_LIMIT,       /* lower or raise to bytes, never under what is used */
-    ORDER_EMPTY,       /* end what a task left running; answer with its cause and peak */
-    ORDER_END,         /* nothing enters any more; report drained when it is; `kill`: do not wait for its processes */
-    ORDER_CLOSE,       /* it drained and that is committed: remove the group */
+    ORDER_LIMIT, /* lower or raise to bytes, never under what is used */
+    ORDER_EMPTY, /* end what a task left running; answer with its cause and peak */
+    ORDER_END,   /* nothing enters any more; report drained when it is; `kill`: do not wait for its processes */
+    ORDER_CLOSE, /* it drained and that is committed: remove the group */
 } order_kind;
 
 typedef struct {
     order_kind kind;
     host_id host;
     generation gen;
-    bytes_t bytes;       /* the claim's size */
-    bytes_t chunk_size;  /* for the drained threshold */
-    user_id user;        /* whose processes may enter */
-    bool by_operator;    /* ENTER: any user's process may */
-    bool fresh;          /* ENTER: as ORDER_EMPTY first */
-    bool kill;           /* END, EXPECT */
-    bool ending;         /* EXPECT */
-    uint64_t handle;     /* the daemon's name for a pidfd; 0 = none */
-    uint64_t tag;        /* echoed in the answer */
+    bytes_t bytes;      /* the claim's size */
+    bytes_t chunk_size; /* for the drained threshold */
+    user_id user;       /* whose processes may enter */
+    bool by_operator;   /* ENTER: any user's process may */
+    bool fresh;         /* ENTER: as ORDER_EMPTY first */
+    bool kill;          /* END, EXPECT */
+    bool ending;        /* EXPECT */
+    uint64_t handle;    /* the daemon's name for a pidfd; 0 = none */
+    uint64_t tag;       /* echoed in the answer */
 } effect_order;
 
 typedef enum {
-    NOTE_HOST_UP = 1, NOTE_HOST_SUSPECT, NOTE_HOST_LOST, NOTE_HOST_REBOOTED, NOTE_HOST_DRAINING,
-    NOTE_HOST_DRAINED, NOTE_HOST_UNDRAINED, NOTE_OVERDRAFT,
-    NOTE_GRANTED, NOTE_QUEUED, NOTE_REFUSED, NOTE_GREW, NOTE_ENDED, NOTE_TIMED_OUT,
-    NOTE_HELD,             /* memory is kept for a named waiter */
-    NOTE_RECALL, NOTE_OFFERED, NOTE_PREFERRED, NOTE_GIVEN, NOTE_WITHDRAWN, NOTE_OVERDUE, NOTE_RECALL_DONE,
-    NOTE_REVOKED,          /* amount = byte-milliseconds of work destroyed */
-    NOTE_CLAIMED, NOTE_CLAIM_ENDED, NOTE_QUARANTINED, NOTE_UNQUARANTINED,
-    NOTE_SESSION_DETACHED, NOTE_SESSION_LOST, NOTE_LIMIT_REACHED,
+    NOTE_HOST_UP = 1,
+    NOTE_HOST_SUSPECT,
+    NOTE_HOST_LOST,
+    NOTE_HOST_REBOOTED,
+    NOTE_HOST_DRAINING,
+    NOTE_HOST_DRAINED,
+    NOTE_HOST_UNDRAINED,
+    NOTE_OVERDRAFT,
+    NOTE_GRANTED,
+    NOTE_QUEUED,
+    NOTE_REFUSED,
+    NOTE_GREW,
+    NOTE_ENDED,
+    NOTE_TIMED_OUT,
+    NOTE_HELD, /* memory is kept for a named waiter */
+    NOTE_RECALL,
+    NOTE_OFFERED,
+    NOTE_PREFERRED,
+    NOTE_GIVEN,
+    NOTE_WITHDRAWN,
+    NOTE_OVERDUE,
+    NOTE_RECALL_DONE,
+    NOTE_REVOKED, /* amount = byte-milliseconds of work destroyed */
+    NOTE_CLAIMED,
+    NOTE_CLAIM_ENDED,
+    NOTE_QUARANTINED,
+    NOTE_UNQUARANTINED,
+    NOTE_SESSION_DETACHED,
+    NOTE_SESSION_LOST,
+    NOTE_LIMIT_REACHED,
     NOTE_KINDS,
 } note_kind;
 
@@ -110,7 +132,7 @@ typedef struct {
     recall_id recall;
     generation claim;
     chunks_t chunks;
-    uint64_t amount;      /* bytes or ms, as the kind says */
+    uint64_t amount; /* bytes or ms, as the kind says */
     int status;
 } effect_note;
 

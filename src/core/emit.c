@@ -113,6 +113,15 @@ void mark_host(core *c, host *h)
     mark(c, &h->mark, NOUN_HOST);
 }
 
+void mark_host_later(core *c, host *h)
+{
+    c->changed = true;
+    if (h->mark.dirty)
+        return;
+    h->mark.dirty = h->mark.backlog = true;
+    list_append(&c->backlog[NOUN_HOST], &h->mark.node);
+}
+
 void mark_session(core *c, session *s)
 {
     mark(c, &s->mark, NOUN_SESSION);

@@ -10,20 +10,21 @@
 #include "core/books.h"
 
 /*
- * A decision is started only while so many effects are left: a grant over EXTENTS_MAX hosts that withdraws CHOICE_PICKS
- * recalls (push, record, end). One claim or recall needs far less.
+ * A decision is started only while so many effects are left: all holdings of an allocation change and all recalls of
+ * it, or for it, are withdrawn (push, record, end of an older one). One claim, or one new recall, needs far less.
  */
-#define ROOM_FOR_DECISION 2048u
-#define ROOM_FOR_ONE      512u
 #define NOTES_MAX         256u /* of one step; more are left out, nobody waits for them */
-_Static_assert(ROOM_FOR_DECISION >= EFFECTS_RESERVE, "the reserve is the least");
-_Static_assert(ROOM_FOR_DECISION >= EXTENTS_MAX + 3 * CHOICE_PICKS + 128, "one decision fits");
+#define ROOM_FOR_DECISION 2304u
+#define ROOM_FOR_ONE      512u
+_Static_assert(ROOM_FOR_DECISION >= EXTENTS_MAX + 3 * RECALLS_OPEN + NOTES_MAX + 128, "one decision fits");
+_Static_assert(EFFECTS_MAX > ROOM_FOR_DECISION, "a step that begins empty can decide");
 
 /* Effects that can still be appended when all marks are written. Never negative. */
 uint32_t emit_room(const core *c);
 
 void mark_init(journal_mark *m);
 void mark_host(core *c, host *h);
+void mark_host_later(core *c, host *h); /* when there is room: of many at once */
 void mark_session(core *c, session *s);
 void mark_allocation(core *c, allocation *a); /* its state */
 void mark_terms(core *c, allocation *a);      /* its terms too */

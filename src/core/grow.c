@@ -89,18 +89,12 @@ static chunks_t grow_one(core *c, allocation *a, chunks_t most)
     holding_lend(c, a);
     bool fits = place_chunks(c, &a->terms, 1, most, only_host(a));
     holding_unlend(c, a);
-    if (!fits || pool_left(&c->holdings) < c->n_plan)
-        return 0;
-    holding_unreserve_all(c, a);
-    chunks_t before = a->held;
-    for (uint32_t i = 0; i < c->n_plan; i++) {
-        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
-        assert(x);
-        holding_grant(c, x, c->plan[i].chunks);
+    chunks_t grown = fits ? holding_grant_plan(c, a) : 0;
+    if (grown) {
+        allocation_touch(c, a);
+        allocation_relist(c, a);
     }
-    allocation_touch(c, a);
-    allocation_relist(c, a);
-    return a->held - before;
+    return grown;
 }
 
 bool grow_settle(core *c)

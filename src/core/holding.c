@@ -30,9 +30,10 @@ holding *holding_get(core *c, allocation *a, host *h)
     holding *x = holding_find(c, a, h);
     if (x)
         return x;
-    x = pool_take(&c->holdings);
+    x = a->n_holdings < EXTENTS_MAX ? pool_take(&c->holdings) : NULL;
     if (!x)
         return NULL;
+    a->n_holdings++;
     x->allocation = a;
     x->host = h;
     x->returning_until = MS_NEVER;
@@ -66,6 +67,7 @@ void holding_tidy(core *c, holding *x)
     table_remove(&c->holding_keys, key_of(x->allocation, x->host));
     list_remove(&x->node);
     list_remove(&x->host_node);
+    x->allocation->n_holdings--;
     pool_give(&c->holdings, x);
 }
 
@@ -103,6 +105,30 @@ void holding_grant(core *c, holding *x, chunks_t n)
     assert(n > 0 && x->host->free >= bytes);
     set(c, x, x->held + n, x->returning);
     ledger_add(c, x->host, COLUMN_GRANTED, bytes);
+}
+
+bool holding_plan_fits(const core *c, const allocation *a)
+{
+    uint32_t fresh = 0, have = 0;
+    for (uint32_t i = 0; i < c->n_plan; i++) {
+        const holding *x = a ? holding_find(c, a, &c->hosts[c->plan[i].host.v]) : NULL;
+        fresh += !x;
+        have += x != NULL;
+    }
+    uint32_t others = a ? a->n_holdings - have : 0;
+    return fresh <= pool_left(&c->holdings) && others + have + fresh <= EXTENTS_MAX;
+}
+
+chunks_t holding_grant_plan(core *c, allocation *a)
+{
+    chunks_t before = a->held;
+    holding_unreserve_all(c, a);
+    for (uint32_t i = 0; i < c->n_plan; i++) {
+        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
+        if (x)
+            holding_grant(c, x, c->plan[i].chunks);
+    }
+    return a->held - before;
 }
 
 static bool is_beneficiary(const allocation *a)

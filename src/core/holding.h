@@ -26,6 +26,12 @@ void holding_tidy(core *c, holding *x);
 /* free -> granted. The caller has seen that it fits. */
 void holding_grant(core *c, holding *x, chunks_t n);
 
+/* Is there a holding, or room for one, wherever c->plan grants chunks to `a` (NULL: a new allocation)? */
+bool holding_plan_fits(const core *c, const allocation *a);
+/* Grants what c->plan says, as far as holdings can be made; what was kept for `a` is free before. Returns the chunks.
+ */
+chunks_t holding_grant_plan(core *c, allocation *a);
+
 /*
  * granted -> free for chunks without a claim, -> returning for the others. n <= held. What becomes free is
  * kept for `freed_for`, if that is a living beneficiary. May free the holding.

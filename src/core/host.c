@@ -100,36 +100,38 @@ host *host_restore(core *c, const record_host *r)
     return h;
 }
 
+/* Its settings changed. Its record waits for room: a reload changes all hosts in one step. */
+static void reconfigure(core *c, host *h, const event_config_host *config)
+{
+    bytes_t total = h->total;
+    apply_config(h, config);
+    ledger_classify(c, h);
+    ledger_refresh(c, h);
+    if (h->overdraft)
+        trouble_mark(c, h);
+    if (h->total != total)
+        mark_host_later(c, h);
+}
+
 void host_configure(core *c, const event_config_host *config)
 {
     if (!text_ends(config->name, sizeof(config->name)) || !text_ends(config->labels, sizeof(config->labels)))
         return;
+    c->changed = c->freed = true;
     if (strcmp(config->name, "*") == 0) {
         c->config_default = *config;
         for (uint32_t i = 0; i < c->n_hosts; i++)
             if (!c->hosts[i].configured)
-                apply_config(&c->hosts[i], config);
-    } else {
-        host *h = host_get(c, config->name);
-        if (!h) {
-            emit_note(c, NOTE_LIMIT_REACHED);
-            return;
-        }
-        h->configured = true;
-        apply_config(h, config);
+                reconfigure(c, &c->hosts[i], config);
+        return;
     }
-    for (uint32_t i = 0; i < c->n_hosts; i++) {
-        host *h = &c->hosts[i];
-        bytes_t total = h->total;
-        ledger_classify(c, h);
-        ledger_refresh(c, h);
-        if (h->overdraft)
-            trouble_mark(c, h);
-        if (h->total != total)
-            mark_host(c, h);
+    host *h = host_get(c, config->name);
+    if (!h) {
+        emit_note(c, NOTE_LIMIT_REACHED);
+        return;
     }
-    c->changed = true;
-    c->freed = true;
+    h->configured = true;
+    reconfigure(c, h, config);
 }
 
 static void sync_start(core *c, host *h, uint8_t phase)

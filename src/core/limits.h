@@ -9,18 +9,17 @@
 
 #include <stdint.h>
 
-#define LABEL_MAX 64u        /* bytes with the final NUL: fits one column of a terminal table */
-#define NAME_MAX_HOST 64u    /* HOST_NAME_MAX of Linux, with the NUL cut at 63 */
-#define LABELS_MAX 128u      /* a host's labels, "gpu,rack=7", with the NUL */
-#define FILTER_MAX 192u      /* a request's host filter, with the NUL */
-#define COMMAND_MAX 128u     /* what a claim says it runs, with the NUL; cut, never refused */
-#define EXTENTS_MAX 1024u    /* hosts in one message: 16 bytes each stay far below a frame */
-#define OFFER_MAX 256u       /* end estimates in one offer */
-#define ANSWERS_MAX 64u      /* kept answers for a session (I12) */
-#define EFFECTS_MAX 4096u    /* effects of one step; longer work goes on in the next tick */
-#define EFFECTS_RESERVE 1536u /* a decision is started only while so many are left */
+#define LABEL_MAX     64u   /* bytes with the final NUL: fits one column of a terminal table */
+#define NAME_MAX_HOST 64u   /* HOST_NAME_MAX of Linux, with the NUL cut at 63 */
+#define LABELS_MAX    128u  /* a host's labels, "gpu,rack=7", with the NUL */
+#define FILTER_MAX    192u  /* a request's host filter, with the NUL */
+#define COMMAND_MAX   128u  /* what a claim says it runs, with the NUL; cut, never refused */
+#define EXTENTS_MAX   1024u /* hosts of one allocation, and in one message: 16 bytes each stay far below a frame */
+#define OFFER_MAX     256u  /* end estimates in one offer */
+#define ANSWERS_MAX   64u   /* kept answers for a session (I12) */
+#define EFFECTS_MAX   4096u /* effects of one step; longer work goes on in the next tick */
+#define RECALLS_OPEN  256u  /* open recalls of one allocation, and for one request: withdrawing all fits a step */
 
-_Static_assert(EFFECTS_RESERVE > EXTENTS_MAX + 256, "one whole allocation's extents fit the reserve");
 _Static_assert(OFFER_MAX <= EXTENTS_MAX, "an offer never names more hosts than a message may");
 
 /* How many of each the arena holds. All are at least 1. */
@@ -32,7 +31,7 @@ typedef struct {
     uint32_t holdings; /* (allocation, host) pairs */
     uint32_t claims;
     uint32_t recalls;
-    uint32_t answers;  /* over all sessions */
+    uint32_t answers; /* over all sessions */
 } core_limits;
 
 #endif

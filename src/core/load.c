@@ -140,6 +140,7 @@ static void forget_for(core *c, allocation *a)
         recall *r = container_of(a->recalls_for.next, recall, for_node);
         list_remove(&r->for_node);
         r->beneficiary = NULL;
+        a->n_for--;
     }
 }
 

@@ -56,14 +56,9 @@ static bool try_place(core *c, allocation *a)
 
 static bool grant(core *c, allocation *a)
 {
-    if (pool_left(&c->holdings) < c->n_plan)
+    if (!holding_plan_fits(c, a))
         return false;
-    holding_unreserve_all(c, a);
-    for (uint32_t i = 0; i < c->n_plan; i++) {
-        holding *x = holding_get(c, a, &c->hosts[c->plan[i].host.v]);
-        assert(x);
-        holding_grant(c, x, c->plan[i].chunks);
-    }
+    holding_grant_plan(c, a);
     allocation_set_state(c, a, ALLOCATION_LIVE);
     recall_withdraw_for(c, a);
     allocation_touch(c, a);

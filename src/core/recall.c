@@ -21,7 +21,7 @@ recall *recall_find(const core *c, recall_id id)
 
 chunks_t recall_possible(const allocation *a)
 {
-    if (a->state != ALLOCATION_LIVE || !allocation_is(a, TERM_RECALLABLE))
+    if (a->state != ALLOCATION_LIVE || !allocation_is(a, TERM_RECALLABLE) || a->n_open >= RECALLS_OPEN)
         return 0;
     uint64_t bound = (uint64_t)a->terms.min + a->asked;
     return a->held > bound ? a->held - (chunks_t)bound : 0;
@@ -96,9 +96,12 @@ recall *recall_restore(core *c, allocation *a, const record_recall *record)
         return r;
     }
     count(c, r, left, true);
+    a->n_open++;
     r->beneficiary = allocation_find(c, record->beneficiary);
-    if (r->beneficiary)
+    if (r->beneficiary) {
         list_append(&r->beneficiary->recalls_for, &r->for_node);
+        r->beneficiary->n_for++;
+    }
     if (record->overdue)
         a->n_overdue++;
     else
@@ -119,7 +122,8 @@ recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *
     };
     if (__builtin_add_overflow(c->now, a->terms.notice_ms, &record.deadline) || record.deadline == MS_NEVER)
         record.deadline = MS_NEVER - 1;
-    recall *r = recall_restore(c, a, &record);
+    bool full = a->n_open >= RECALLS_OPEN || (beneficiary && beneficiary->n_for >= RECALLS_OPEN);
+    recall *r = full ? NULL : recall_restore(c, a, &record);
     if (!r) {
         emit_note(c, NOTE_LIMIT_REACHED);
         return NULL;
@@ -156,14 +160,24 @@ void recall_discard(core *c, recall *r)
         count(c, r, left, false);
     else
         r->allocation->n_done--;
+    r->allocation->n_open -= left != 0;
     if (left && r->r.overdue)
         r->allocation->n_overdue--;
+    if (r->beneficiary)
+        r->beneficiary->n_for--;
     heap_set(&c->deadlines, &r->due, MS_NEVER);
     table_remove(&c->recall_ids, r->r.id.v);
     list_remove(&r->node);
     list_remove(&r->allocation_node);
     list_remove(&r->for_node);
     pool_give(&c->recalls, r);
+}
+
+/* It had as many open recalls as there may be: those who wanted more of it try again. */
+static void may_be_asked_again(core *c, allocation *a)
+{
+    c->supply_sequence++;
+    list_each(x, &a->holdings, holding, node) if (x->host->draining || x->host->overdraft) trouble_mark(c, x->host);
 }
 
 void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
@@ -180,8 +194,12 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
         c->supply_sequence++; /* it answers again: it may be asked */
     }
     list_remove(&r->for_node);
+    if (r->allocation->n_open-- == RECALLS_OPEN)
+        may_be_asked_again(c, r->allocation);
     allocation *whom = r->beneficiary;
     r->beneficiary = NULL;
+    if (whom)
+        whom->n_for--;
     /* A live one waits only as long as something is asked back for it; from now on it grows in its turn. */
     if (whom && whom->state == ALLOCATION_LIVE && list_empty(&whom->recalls_for))
         holding_unreserve_all(c, whom);

@@ -21,7 +21,7 @@ chunks_t recall_willing(const allocation *a);
 chunks_t recall_possible_at(const holding *x);
 chunks_t recall_asked_by_operator(const allocation *a);
 
-/* Makes and pushes one; host NULL = any. NULL: the table is full. */
+/* Makes and pushes one; host NULL = any. NULL: the table is full, or RECALLS_OPEN. */
 recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *beneficiary, host *h, chunks_t count);
 /* For loading: links a record that is consistent. NULL: full. */
 recall *recall_restore(core *c, allocation *a, const record_recall *r);

@@ -20,15 +20,15 @@ typedef enum {
     RECORD_HOST,         /* a host that the books know */
     RECORD_SESSION,      /* a session and its lease terms */
     RECORD_SESSION_END,
-    RECORD_ALLOCATION,   /* the terms; written once, and on transfer */
+    RECORD_ALLOCATION,       /* the terms; written once, and on transfer */
     RECORD_ALLOCATION_STATE, /* what changes: want, version, state, deadlines */
     RECORD_ALLOCATION_END,
-    RECORD_HOLDING,      /* chunks of an allocation on a host; all zero = gone */
+    RECORD_HOLDING, /* chunks of an allocation on a host; all zero = gone */
     RECORD_CLAIM,
     RECORD_CLAIM_END,
     RECORD_RECALL,
-    RECORD_RECALL_END,   /* kept as outcome counts until the session acknowledges it */
-    RECORD_ANSWER,       /* the answer to a numbered request (I12) */
+    RECORD_RECALL_END, /* kept as outcome counts until the session acknowledges it */
+    RECORD_ANSWER,     /* the answer to a numbered request (I12) */
     RECORD_KINDS,
 } record_kind;
 
@@ -53,9 +53,9 @@ typedef struct {
     chunks_t want;
     chunks_t min;
     uint32_t flags;
-    int32_t priority;  /* higher goes first; only the operator may ask above 0 */
-    ms_t notice_ms;    /* how long a recall may take before it is overdue or revoked */
-    ms_t wait_ms;      /* how long to queue; MS_NEVER = for ever */
+    int32_t priority; /* higher goes first; only the operator may ask above 0 */
+    ms_t notice_ms;   /* how long a recall may take before it is overdue or revoked */
+    ms_t wait_ms;     /* how long to queue; MS_NEVER = for ever */
 } allocation_terms;
 
 typedef enum { ALLOCATION_WAITING = 1, ALLOCATION_LIVE, ALLOCATION_ENDING } allocation_state;
@@ -85,10 +85,10 @@ typedef struct {
     session_id id;
     uint8_t token[16]; /* proves a reattaching client; never logged */
     user_id user;
-    int32_t pid;           /* a hint for people; the lease is the connection */
-    uint64_t pid_start;    /* start time of pid in clock ticks: tells a reused pid */
+    int32_t pid;        /* a hint for people; the lease is the connection */
+    uint64_t pid_start; /* start time of pid in clock ticks: tells a reused pid */
     session_state state;
-    ms_t grace_until;      /* armed while DETACHED, else MS_NEVER */
+    ms_t grace_until; /* armed while DETACHED, else MS_NEVER */
     request_no acked;
 } record_session;
 
@@ -104,16 +104,16 @@ typedef struct {
     allocation_id id;
     allocation_state state;
     uint64_t version;
-    chunks_t want;         /* now; lowered by releases that the client started */
-    ms_t wait_until;       /* armed while WAITING, else MS_NEVER */
+    chunks_t want;               /* now; lowered by releases that the client started */
+    ms_t wait_until;             /* armed while WAITING, else MS_NEVER */
     allocation_id no_growth_for; /* gave to this one; grows again when that is over */
 } record_allocation_state;
 
 typedef struct {
     allocation_id allocation;
     host_id host;
-    chunks_t held;       /* granted, counted in the host's granted column */
-    chunks_t returning;  /* released, not yet seen empty: the debt of this holding */
+    chunks_t held;        /* granted, counted in the host's granted column */
+    chunks_t returning;   /* released, not yet seen empty: the debt of this holding */
     ms_t returning_until; /* looked at again then, else MS_NEVER */
 } record_holding;
 
@@ -123,9 +123,9 @@ typedef struct {
     host_id host;
     chunks_t chunks;
     claim_state state;
-    ms_t closing_until;  /* armed while CLOSING or QUARANTINED, else MS_NEVER */
-    bool kill;           /* its processes are to die: no agent may be told less */
-    session_id opener;   /* whose request made it: a repeated request finds it (I12) */
+    ms_t closing_until; /* armed while CLOSING or QUARANTINED, else MS_NEVER */
+    bool kill;          /* its processes are to die: no agent may be told less */
+    session_id opener;  /* whose request made it: a repeated request finds it (I12) */
     request_no opened_by;
     char command[COMMAND_MAX];
 } record_claim;

@@ -74,7 +74,7 @@ static void revoke(core *c, recall *r)
         if (recall_left(r) == 0)
             return;
     }
-    for (claim *k; (k = cheapest(c, r)) && emit_room(c) >= ROOM_FOR_ONE;) {
+    for (claim *k; (k = cheapest(c, r)) && emit_room(c) >= ROOM_FOR_DECISION;) {
         chunks_t left = recall_left(r), n = k->chunks < left ? k->chunks : left;
         n = n < k->holding->held ? n : k->holding->held;
         claim_order_end(c, k, true);

@@ -56,8 +56,8 @@ void session_set_state(core *c, session *s, session_state state, ms_t grace_unti
 
 void session_on_open(core *c, const event_session *e)
 {
-    user *u = user_get(c, e->user);
-    session *s = u && pool_left(&c->sessions) ? session_create(c, (session_id){c->counters.session + 1}, u) : NULL;
+    user *u = pool_left(&c->sessions) ? user_get(c, e->user) : NULL;
+    session *s = u ? session_create(c, (session_id){c->counters.session + 1}, u) : NULL;
     if (!s) {
         emit_reply(c, NULL, (request_no){0}, STATUS_LIMIT)->link = e->link;
         emit_note(c, NOTE_LIMIT_REACHED);

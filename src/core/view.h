@@ -19,7 +19,7 @@ typedef struct {
     bool limited, home, permanent, draining;
     uint32_t cores;
     bytes_t total, set_aside, foreign, granted, returning, held, quarantine, free, overdraft;
-    bytes_t used;              /* by claims, last told */
+    bytes_t used; /* by claims, last told */
 } host_view;
 
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
     allocation_state state;
     uint64_t version;
     chunks_t want, chunks, returning, recalled; /* recalled: asked and not yet answered */
-    ms_t since;                    /* allocated or queued */
+    ms_t since;                                 /* allocated or queued */
     uint32_t claims;
 } allocation_view;
 
@@ -52,28 +52,28 @@ typedef struct {
 } claim_view;
 
 typedef enum {
-    WAIT_FIRST = 1,     /* no memory free now; it is first in its turn */
-    WAIT_BEHIND,        /* others wait before it */
-    WAIT_PIECES,        /* enough is free, in pieces too small */
-    WAIT_RECALL,        /* a recall for it is under way */
-    WAIT_NO_HOST,       /* no host that it accepts is up */
-    WAIT_HELD,          /* part is held for it, more must come */
-    WAIT_QUOTA,         /* its user is at the quota */
-    WAIT_FRESH,         /* its hosts have no fresh sample yet */
+    WAIT_FIRST = 1, /* no memory free now; it is first in its turn */
+    WAIT_BEHIND,    /* others wait before it */
+    WAIT_PIECES,    /* enough is free, in pieces too small */
+    WAIT_RECALL,    /* a recall for it is under way */
+    WAIT_NO_HOST,   /* no host that it accepts is up */
+    WAIT_HELD,      /* part is held for it, more must come */
+    WAIT_QUOTA,     /* its user is at the quota */
+    WAIT_FRESH,     /* its hosts have no fresh sample yet */
 } wait_reason;
 
 typedef struct {
     allocation_view allocation;
-    uint32_t place;      /* 1 = first */
+    uint32_t place; /* 1 = first */
     ms_t waiting_ms;
     wait_reason reason;
-    bytes_t missing;     /* for FIRST, RECALL, HELD */
-    ms_t expected_ms;    /* MS_NEVER = unknown */
+    bytes_t missing;  /* for FIRST, RECALL, HELD */
+    ms_t expected_ms; /* MS_NEVER = unknown */
 } waiter_view;
 
 typedef struct {
     record_recall record;
-    chunks_t offered;    /* in the last offer */
+    chunks_t offered; /* in the last offer */
     chunks_t preferred;
 } recall_view;
 

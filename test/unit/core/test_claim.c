@@ -138,7 +138,6 @@ static void test_kill_survives(void **state)
     world_step(&w, &e);
     e = world_request(&w, s, EVENT_CLOSE);
     e.close.gen = killed;
-    world_step(&w, &e);
     e.close.kill = true;
     world_step(&w, &e);
     world_restart(&w, true);
