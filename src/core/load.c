@@ -273,8 +273,7 @@ static int load_answer(core *c, const record_answer *r)
     session *s = session_find(c, r->session);
     if (!s)
         return STATUS_CORRUPT;
-    request_keep(c, s, r);
-    return STATUS_OK;
+    return request_keep(c, s, r) || r->number.v <= s->acked.v ? STATUS_OK : STATUS_LIMIT;
 }
 
 int core_load(core *c, const core_record *record)

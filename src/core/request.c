@@ -34,20 +34,22 @@ static bool answer_less(const answer *a, const answer *b)
     return a->record.number.v < b->record.number.v;
 }
 
-void request_keep(core *c, session *s, const record_answer *record)
+bool request_keep(core *c, session *s, const record_answer *record)
 {
     if (record->number.v <= s->acked.v)
-        return; /* a late answer to what was acknowledged unseen */
+        return false; /* a late answer to what was acknowledged unseen */
     if (!list_empty(&s->answers) && (s->n_answers >= ANSWERS_MAX || pool_left(&c->answers) == 0)) {
         request_forget(c, s, container_of(s->answers.next, answer, node)->record.number);
         if (c->recovered)
             mark_session(c, s);
     }
+    if (record->number.v <= s->acked.v)
+        return false; /* older than what made room for it */
     list_each(known, &s->answers, answer, node)
     {
         if (known->record.number.v == record->number.v) {
             known->record = *record;
-            return;
+            return true;
         }
         if (s->answers.prev != &known->node &&
             record->number.v > container_of(s->answers.prev, answer, node)->record.number.v)
@@ -55,18 +57,18 @@ void request_keep(core *c, session *s, const record_answer *record)
     }
     answer *a = pool_take(&c->answers);
     if (!a)
-        return;
+        return false;
     a->record = *record;
     list_insert_sorted(&s->answers, a, answer, node, answer_less);
     s->n_answers++;
     if (record->number.v > s->highest.v)
         s->highest = record->number;
+    return true;
 }
 
 effect_reply *request_reply(core *c, session *s, request_no number, outcome o)
 {
-    record_answer *r = &emit_record(c, RECORD_ANSWER)->answer;
-    *r = (record_answer){
+    record_answer r = {
         .session = s->id,
         .number = number,
         .status = o.status,
@@ -75,7 +77,8 @@ effect_reply *request_reply(core *c, session *s, request_no number, outcome o)
         .recall = o.recall,
         .chunks = o.chunks,
     };
-    request_keep(c, s, r);
+    if (request_keep(c, s, &r)) /* what cannot be kept must not come back by a replay */
+        emit_record(c, RECORD_ANSWER)->answer = r;
     effect_reply *reply = emit_reply(c, s, number, o.status);
     reply->allocation = o.allocation;
     reply->claim = o.claim;
@@ -119,7 +122,9 @@ session *request_admit(core *c, const core_event *e)
         s->acked_seen = q->acked;
     if (s->acked_seen.v > s->acked.v && (s->n_answers >= FORGET_AT || pool_left(&c->answers) == 0)) {
         request_forget(c, s, s->acked_seen);
-        mark_session(c, s);
+        /* At once: a replay must have the room too before the answers of this step. */
+        record_of_session(s, emit_record(c, RECORD_SESSION));
+        c->changed = true;
     }
     if (pool_left(&c->answers) == 0 && list_empty(&s->answers)) {
         emit_reply(c, s, q->number, STATUS_LIMIT);

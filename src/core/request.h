@@ -25,8 +25,8 @@ session *request_admit(core *c, const core_event *e);
 /* Answers and keeps the answer. The reply may still be filled by the caller. */
 effect_reply *request_reply(core *c, session *s, request_no number, outcome o);
 
-/* Keeps an answer, without a reply: for loading too. */
-void request_keep(core *c, session *s, const record_answer *record);
+/* Keeps an answer, without a reply: for loading too. False: it was acknowledged unseen, or the table is full. */
+bool request_keep(core *c, session *s, const record_answer *record);
 
 /* Drops answers up to `acked` and remembers that. */
 void request_forget(core *c, session *s, request_no acked);

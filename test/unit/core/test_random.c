@@ -36,7 +36,9 @@ typedef struct {
     machine m[HOSTS];
     session_id sessions[SESSIONS];
     bool attached[SESSIONS];
-    uint32_t n_offers, n_restarts, grants, recalls, drained, revoked, replies;
+    uint32_t n_offers, n_restarts, grants, recalls, drained, revoked, replies, limits;
+    bool tiny; /* the tables are too small: a refusal must leave no trace */
+    char before[1u << 16], after[1u << 16];
 } sim;
 
 static uint64_t roll(sim *s)
@@ -87,10 +89,43 @@ static void absorb(sim *s)
     }
 }
 
+typedef struct {
+    char *at, *end;
+} picture;
+
+/* Everything durable but the answers themselves, and how far sessions have come. */
+static int paint(void *userdata, const core_record *record)
+{
+    picture *p = userdata;
+    if (record->kind == RECORD_ANSWER || record->kind == RECORD_SESSION)
+        return 0;
+    size_t n = record_encode(record, (uint8_t *)p->at, (size_t)(p->end - p->at));
+    assert_true(n > 0);
+    p->at += n;
+    return 0;
+}
+
+static size_t export_into(const sim *s, char *to, size_t size)
+{
+    picture p = {to, to + size};
+    assert_int_equal(core_export(s->w.core, paint, &p), 0);
+    return (size_t)(p.at - to);
+}
+
 static void step(sim *s, const core_event *e)
 {
+    size_t was = s->tiny ? export_into(s, s->before, sizeof(s->before)) : 0;
+    bool quiet = s->tiny && core_next_deadline(s->w.core) > s->w.now; /* nothing else is due */
     world_step(&s->w, e);
     absorb(s);
+    const effect_reply *r = world_reply(&s->w);
+    if (r && r->status == STATUS_LIMIT) {
+        s->limits++;
+        if (quiet) {
+            assert_int_equal(export_into(s, s->after, sizeof(s->after)), was);
+            assert_memory_equal(s->before, s->after, was);
+        }
+    }
     for (int i = 0; i < 100 && core_next_deadline(s->w.core) == 0; i++) {
         world_tick(&s->w, 0);
         absorb(s);
@@ -437,13 +472,17 @@ static void one(sim *s)
 }
 
 /* Over all walks: what a walk that does nothing would not reach. */
-static uint32_t sums[5];
+static uint32_t sums[5], limits_seen;
 
-static void walk(uint64_t seed, uint32_t steps)
+static void walk(uint64_t seed, uint32_t steps, const core_limits *tiny)
 {
     sim *s = calloc(1, sizeof(sim));
     assert_non_null(s);
-    world_open(&s->w);
+    if (tiny)
+        world_open_with(&s->w, *tiny);
+    else
+        world_open(&s->w);
+    s->tiny = tiny != NULL;
     s->seed = seed * 0x9e3779b97f4a7c15u + 1;
     for (int i = 0; i < HOSTS; i++) {
         s->m[i].total = GIB(2) + MIB(512) * (unsigned)i;
@@ -455,8 +494,8 @@ static void walk(uint64_t seed, uint32_t steps)
             judge(s);
     }
     world_replay(&s->w);
-    print_message("seed %ju: %u steps, %u grants, %u recalls, %u revoked, %u drained, %u restarts\n", (uintmax_t)seed,
-                  steps, s->grants, s->recalls, s->revoked, s->drained, s->n_restarts);
+    print_message("seed %ju: %u steps, %u grants, %u recalls, %u revoked, %u drained, %u restarts, %u limits\n",
+                  (uintmax_t)seed, steps, s->grants, s->recalls, s->revoked, s->drained, s->n_restarts, s->limits);
     /* Everybody leaves; the machines carry out and drain: the books must be empty. */
     for (int i = 0; i < HOSTS; i++)
         if (!s->m[i].connected)
@@ -486,7 +525,8 @@ static void walk(uint64_t seed, uint32_t steps)
     world_close(&s->w);
     uint32_t seen[] = {s->grants, s->recalls, s->revoked, s->drained, s->n_restarts};
     for (int i = 0; i < 5; i++)
-        sums[i] += seen[i];
+        sums[i] += tiny ? 0 : seen[i];
+    limits_seen += s->limits;
     free(s);
 }
 
@@ -496,14 +536,42 @@ static void test_walks(void **state)
     const char *only = getenv("GRANARY_TEST_SEED");
     uint64_t first = only ? strtoull(only, NULL, 10) : 1, last = only ? first : 4;
     for (uint64_t seed = first; seed <= last; seed++)
-        walk(seed, 10000);
+        walk(seed, 10000, NULL);
     if (!only)
         for (int i = 0; i < 5; i++)
             assert_true(sums[i] > 5);
 }
 
+/* Every table is too small, one after the other and all at once. */
+static void test_tiny_tables(void **state)
+{
+    (void)state;
+    for (uint32_t which = 0; which <= 8; which++) {
+        core_limits l = {.hosts = HOSTS,
+                         .users = 8,
+                         .sessions = 32,
+                         .allocations = 64,
+                         .holdings = 256,
+                         .claims = 256,
+                         .recalls = 64,
+                         .answers = 512};
+        uint32_t *fields[] = {&l.users, &l.sessions, &l.allocations, &l.holdings, &l.claims, &l.recalls, &l.answers};
+        static const uint32_t least[] = {2, 3, 4, 4, 3, 2, 3};
+        for (uint32_t i = 0; i < 7; i++)
+            if (which == i || which == 7)
+                *fields[i] = least[i];
+            else if (which == 8)
+                *fields[i] = 1;
+        for (uint64_t seed = 1; seed <= 2; seed++) {
+            limits_seen = 0;
+            walk(100 * which + seed, 3000, &l);
+        }
+        print_message("table %u: %u limits\n", which, limits_seen);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walks), cmocka_unit_test(test_tiny_tables)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
