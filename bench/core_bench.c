@@ -3,7 +3,10 @@
  *
  * Hosts are half full in random sizes; requests are of random size. One line for each number of hosts:
  *   core hosts=1000 ns_per_pair=... bytes_per_host=... bytes_per_allocation=... bytes_per_claim=...
- * The median of 5 runs. Arguments: the numbers of hosts (default 1000 10000 100000 1000000).
+ * With a queue, on hosts that are full: requests that wait for more than is free, and then a release that lets the
+ * first of many waiters of one size go, who is replaced by a new one; growable allocations, each of which grows in its
+ * turn. core waiters=1000 ns_per_pair=... ns_per_turn=... growable=1000 ns_per_growth=... The median of 5 runs.
+ * Arguments: the numbers of hosts (default 1000 10000 100000 1000000).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +41,7 @@ typedef struct {
     core_effects effects;
     session_id session;
     uint64_t number;
+    void *arena;
 } bench;
 
 static void step(bench *b, const core_event *e)
@@ -62,19 +66,24 @@ static core_event request(bench *b, event_kind kind)
     return e;
 }
 
-static allocation_id allocate(bench *b, bytes_t bytes)
+static allocation_id allocate_as(bench *b, bytes_t bytes, chunks_t want, chunks_t min, uint32_t flags)
 {
     core_event e = request(b, EVENT_ALLOCATE);
     e.allocate.dry_run = false;
     e.allocate.terms = (allocation_terms){.label = "bench",
                                           .chunk_size = bytes,
-                                          .want = 1,
-                                          .min = 1,
+                                          .want = want,
+                                          .min = min,
                                           .notice_ms = 1000,
                                           .wait_ms = MS_NEVER,
-                                          .flags = TERM_NO_WAIT};
+                                          .flags = flags};
     step(b, &e);
     return reply_of(b)->allocation;
+}
+
+static allocation_id allocate(bench *b, bytes_t bytes)
+{
+    return allocate_as(b, bytes, 1, 1, TERM_NO_WAIT);
 }
 
 static void release(bench *b, allocation_id id)
@@ -87,7 +96,7 @@ static void release(bench *b, allocation_id id)
     step(b, &e);
 }
 
-static void fill(bench *b, uint32_t hosts)
+static void fill(bench *b, uint32_t hosts, bool half)
 {
     core_event e;
     memset(&e, 0, sizeof(e));
@@ -104,7 +113,7 @@ static void fill(bench *b, uint32_t hosts)
         step(b, &e);
         memset(&e, 0, sizeof(e));
         e.kind = EVENT_HOST_SAMPLE;
-        e.sample = (event_host_sample){{i}, roll() % GIB(64), 0}; /* half full, on average */
+        e.sample = (event_host_sample){{i}, half ? roll() % GIB(64) : 0, 0}; /* half full, on average */
         step(b, &e);
     }
     memset(&e, 0, sizeof(e));
@@ -147,26 +156,107 @@ static double per(const core_limits *base, size_t offset)
     return (double)(core_arena_size(&more) - core_arena_size(base)) / (1u << 17);
 }
 
-static void run(uint32_t hosts)
+static bench bench_open(uint32_t hosts, bool half)
 {
     core_limits limits = {.hosts = hosts,
                           .users = 8,
                           .sessions = 8,
-                          .allocations = 1024,
-                          .holdings = 1024,
+                          .allocations = 4096,
+                          .holdings = 8192,
                           .claims = 1024,
                           .recalls = 64,
                           .answers = 512};
     bench b = {.effects = {.capacity = EFFECTS_MAX}};
     size_t size = core_arena_size(&limits);
-    void *arena = aligned_alloc(64, size);
+    b.arena = aligned_alloc(64, size);
     b.effects.items = calloc(EFFECTS_MAX, sizeof(core_effect));
-    if (!arena || !b.effects.items || core_init(&b.core, &limits, &core_timers_default, arena, size) != 0 ||
+    if (!b.arena || !b.effects.items || core_init(&b.core, &limits, &core_timers_default, b.arena, size) != 0 ||
         core_recover(b.core, 1000, true, &b.effects) != 0) {
         printf("core hosts=%u failed: no memory\n", hosts);
         exit(1);
     }
-    fill(&b, hosts);
+    fill(&b, hosts, half);
+    return b;
+}
+
+static void bench_close(bench *b)
+{
+    free(b->arena);
+    free(b->effects.items);
+}
+
+/* Full hosts, `waiters` requests for `bytes` that do not fit. */
+static void crowd(bench *b, uint32_t hosts, uint32_t waiters, bytes_t bytes)
+{
+    for (uint32_t i = 0; i < hosts; i++)
+        allocate(b, GIB(63));
+    for (uint32_t i = 0; i < waiters; i++)
+        allocate_as(b, bytes, 1, 1, 0);
+}
+
+static double measure_pairs(uint32_t waiters)
+{
+    bench b = bench_open(100, false);
+    crowd(&b, 100, waiters, GIB(2));
+    uint64_t start = now_ns();
+    for (int i = 0; i < PAIRS; i++)
+        release(&b, allocate(&b, MIB(64) + roll() % MIB(512)));
+    double ns = (double)(now_ns() - start) / PAIRS;
+    bench_close(&b);
+    return ns;
+}
+
+/* One release, the first of the waiters is granted, a new one comes. */
+static double measure_turns(uint32_t waiters)
+{
+    bench b = bench_open(100, false);
+    crowd(&b, 100, 0, 0);
+    allocation_id ids[4096];
+    uint32_t first = 0, n = 0;
+    for (uint32_t i = 0; i < 100 + waiters; i++) /* a hundred fit, one on each host */
+        ids[n++] = allocate_as(&b, GIB(1), 1, 1, 0);
+    int turns = (int)(4096 - n);
+    uint64_t start = now_ns();
+    for (int i = 0; i < turns; i++) {
+        release(&b, ids[first++]);
+        ids[n++] = allocate_as(&b, GIB(1), 1, 1, 0);
+    }
+    double ns = (double)(now_ns() - start) / turns;
+    bench_close(&b);
+    return ns;
+}
+
+/* One chunk is given up, and somebody grows by it. */
+static double measure_growth(uint32_t growable)
+{
+    bench b = bench_open(100, false);
+    for (uint32_t i = 0; i < growable; i++)
+        allocate_as(&b, GIB(1), 100, 0, TERM_GROWABLE);
+    uint64_t start = now_ns();
+    for (int i = 0; i < 2000; i++) {
+        core_event e = request(&b, EVENT_RELEASE_N);
+        e.release_n.id.v = 1 + roll() % (growable < 63 ? growable : 63);
+        e.release_n.recall.v = 0;
+        e.release_n.count = 1;
+        e.release_n.n = 0;
+        e.release_n.busy = NULL;
+        step(&b, &e);
+    }
+    double ns = (double)(now_ns() - start) / 2000;
+    bench_close(&b);
+    return ns;
+}
+
+static void run_crowd(uint32_t n)
+{
+    printf("core waiters=%u ns_per_pair=%.0f ns_per_turn=%.0f growable=%u ns_per_growth=%.0f\n", n, measure_pairs(n),
+           measure_turns(n), n, measure_growth(n));
+    fflush(stdout);
+}
+
+static void run(uint32_t hosts)
+{
+    bench b = bench_open(hosts, true);
     double ns[RUNS];
     for (int i = 0; i < RUNS; i++)
         ns[i] = measure(&b);
@@ -185,13 +275,14 @@ static void run(uint32_t hosts)
            per(&round, offsetof(core_limits, allocations)), per(&round, offsetof(core_limits, holdings)),
            per(&round, offsetof(core_limits, claims)));
     fflush(stdout);
-    free(arena);
-    free(b.effects.items);
+    bench_close(&b);
 }
 
 int main(int argc, char **argv)
 {
     static const uint32_t sizes[] = {1000, 10000, 100000, 1000000};
+    for (size_t i = 0; argc == 1 && i < 3; i++)
+        run_crowd((const uint32_t[]){10, 100, 1000}[i]);
     for (int i = 1; i < argc; i++)
         run((uint32_t)strtoul(argv[i], NULL, 10));
     for (size_t i = 0; argc == 1 && i < sizeof(sizes) / sizeof(sizes[0]); i++)

@@ -42,8 +42,9 @@ allocation *allocation_create(core *c, allocation_id id, session *owner, user *u
     heap_node_init(&a->due, DUE_WAIT);
     heap_node_init(&a->look, DUE_LOOK);
     mark_init(&a->mark);
-    list_node *nodes[] = {&a->owner_node, &a->queue_node, &a->hungry_node, &a->recallable_node, &a->sweep_node,
-                          &a->push_node,  &a->holdings,   &a->claims,      &a->recalls,         &a->recalls_for};
+    list_node *nodes[] = {&a->owner_node, &a->queue_node, &a->hungry_node, &a->recallable_node,
+                          &a->sweep_node, &a->push_node,  &a->supply_node, &a->holdings,
+                          &a->claims,     &a->recalls,    &a->recalls_for};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         list_init(nodes[i]);
     list_insert_sorted(&c->allocation_list, a, allocation, node, allocation_less);

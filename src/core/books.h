@@ -57,6 +57,7 @@ struct host {
     bytes_t used;             /* by claims, the sum of what was last told */
     bool home, permanent, limited, configured, draining, drained_told;
     bool connected, ready, fresh, lost, overdraft_told;
+    bool gathered; /* what recalls had freed there before this life of the broker is kept again */
     uint8_t class, sync;
     heap_node due; /* suspect: lost then */
     list_node holdings, claims;
@@ -141,7 +142,11 @@ struct allocation {
     host_id target;          /* where memory is gathered for it */
     uint64_t grow_round;     /* of the last try to grow it */
     uint64_t hopeless;       /* supply_sequence when a choice last found nothing */
-    chunks_t take;           /* of the choice being tried */
+    ms_t choose_at;          /* in a crowd: not again before */
+    uint64_t queue_look;     /* the last look at the queue that came to it */
+    uint8_t supply_kind, supply_size;
+    list_node supply_node;
+    chunks_t take; /* of the choice being tried */
     journal_mark mark;
 };
 
@@ -226,6 +231,26 @@ typedef struct {
     uint32_t mark; /* where the picks of the host being tried begin */
 } choice;
 
+/* What supply.c keeps: hosts where memory became free, and waiters by what they need at once. */
+#define RISEN_MAX    16u
+#define SUPPLY_KINDS 2
+#define SUPPLY_SIZES 64
+typedef struct {
+    host *risen[RISEN_MAX];
+    uint32_t n;
+    bool all; /* more hosts, or something else */
+} supply_news;
+
+typedef struct {
+    supply_news news, now; /* for the next look at the queue; for this one */
+    list_node by_size[SUPPLY_KINDS][SUPPLY_SIZES];
+    uint64_t sizes[SUPPLY_KINDS];                /* bits of the lists that are not empty */
+    list_node *next[SUPPLY_KINDS][SUPPLY_SIZES]; /* where this look has come to; NULL = the head */
+    bytes_t free;                                /* on all hosts that take part */
+    bool hushed, freed_before;
+    uint64_t sequence_before;
+} supply;
+
 struct core {
     core_limits limits;
     core_timers timers;
@@ -235,8 +260,12 @@ struct core {
     bool freed; /* memory became free, or a waiter came: the queue is to be looked at */
     record_counters counters;
     bool counters_dirty;
-    uint64_t next_tag, supply_sequence, lent_supply;
-    bool lent_freed;
+    uint64_t next_tag;
+    uint64_t supply_sequence; /* bumped when something becomes free, or may be asked back */
+    supply supply;
+    uint64_t queue_looks;
+    ms_t queue_whole_at; /* a long queue is looked at from end to end then */
+    bool holdings_full;  /* a waiter was not granted for lack of them */
 
     host *hosts; /* [counters.host] used */
     uint32_t n_hosts;

@@ -231,6 +231,19 @@ static int check_totals(const core *c, char *why, size_t why_size)
         before = a;
     }
     REQUIRE(waiting == c->n_waiting, "waiters do not add up:", waiting);
+    uint64_t sized = 0;
+    for (int i = 0; i < SUPPLY_KINDS; i++) {
+        for (int j = 0; j < SUPPLY_SIZES; j++) {
+            const list_node *head = &c->supply.by_size[i][j];
+            REQUIRE(((c->supply.sizes[i] >> j & 1) == 0) == list_empty(head), "an index of waiters by size:", j);
+            list_each(a, head, allocation, supply_node) sized += a->state == ALLOCATION_WAITING;
+        }
+    }
+    REQUIRE(sized == waiting, "waiters by size do not add up:", sized);
+    bytes_t free = 0;
+    for (uint32_t i = 0; i < c->n_hosts; i++)
+        free += ledger_placeable(&c->hosts[i]) ? c->hosts[i].free : 0;
+    REQUIRE(free == c->supply.free, "free bytes of all hosts do not add up:", free);
     for (uint32_t i = 2; i <= c->deadlines.used; i++)
         REQUIRE(c->deadlines.items[i / 2]->at <= c->deadlines.items[i]->at, "deadlines are out of order:", i);
     return STATUS_OK;

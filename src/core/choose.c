@@ -15,6 +15,10 @@
 /* A task's end further away than this is as good as unknown (2^36 ms are two years). */
 #define HORIZON_BITS 36
 
+/* With so many waiters, one for whom a choice found nothing is not tried again at every release, but after CROWD_MS. */
+#define CROWD    16u
+#define CROWD_MS 100u
+
 typedef struct {
     const allocation_terms *terms;
     allocation *waiter; /* NULL for a plan */
@@ -405,11 +409,17 @@ void choose_start(core *c, allocation *a)
     if (a->ask != ASK_NONE || list_empty(&c->recallable) || a->hopeless == c->supply_sequence ||
         a->n_for >= RECALLS_OPEN || under_way(a))
         return;
+    if (c->now < a->choose_at) { /* what became free since is looked at then */
+        if (a->look.at > a->choose_at)
+            heap_set(&c->deadlines, &a->look, a->choose_at);
+        return;
+    }
     demand d = {&a->terms, a, need_of(&a->terms)};
     ms_t by;
     if (!solve(c, &d, &by) || c->choice.n_picks == 0) {
         unpick_to(c, 0);
         a->hopeless = c->supply_sequence;
+        a->choose_at = c->n_waiting > CROWD ? c->now + CROWD_MS : 0;
         return;
     }
     a->ask_left = ask_all(c, a);

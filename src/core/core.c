@@ -10,6 +10,7 @@
 #include "core/recall.h"
 #include "core/session.h"
 #include "core/step.h"
+#include "core/supply.h"
 #include "core/trouble.h"
 
 /* A holding's key has 20 bits for the host. */
@@ -105,6 +106,7 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
         list_init(&c->dirty[i]);
         list_init(&c->backlog[i]);
     }
+    supply_init(c);
     c->supply_sequence = 1;
     c->config_default.set_aside = UINT64_MAX;
     c->config_user_default.weight = 1;
@@ -176,7 +178,7 @@ int core_recover(core *c, ms_t now, bool same_boot, core_effects *effects)
         if (c->hosts[i].draining)
             trouble_mark(c, &c->hosts[i]);
     }
-    c->freed = true;
+    supply_all(c);
     mark_to_backlog(c);
     step_finish(c);
     return STATUS_OK;

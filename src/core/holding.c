@@ -7,6 +7,7 @@
 
 #include "core/emit.h"
 #include "core/ledger.h"
+#include "core/supply.h"
 #include "core/trouble.h"
 
 /* Hosts are below 2^20 (core_init), allocations below 2^44. */
@@ -69,6 +70,10 @@ void holding_tidy(core *c, holding *x)
     list_remove(&x->host_node);
     x->allocation->n_holdings--;
     pool_give(&c->holdings, x);
+    if (c->holdings_full) {
+        c->holdings_full = false;
+        supply_all(c);
+    }
 }
 
 void holding_arm(core *c, holding *x, ms_t until)
@@ -85,6 +90,8 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
     a->held = a->held - x->held + held;
     a->returning = a->returning - x->returning + returning;
     a->user->granted = a->user->granted - chunk_bytes(a, x->held) + chunk_bytes(a, held);
+    if (a->user->quota && held < x->held)
+        supply_all(c); /* who lacked quota */
     bool had_debt = x->returning != 0;
     x->held = held;
     x->returning = returning;
@@ -136,7 +143,7 @@ static bool is_beneficiary(const allocation *a)
     return a->state == ALLOCATION_WAITING || (a->state == ALLOCATION_LIVE && !list_empty(&a->recalls_for));
 }
 
-static void keep_for(core *c, host *h, bytes_t bytes, allocation_id id)
+void holding_keep_for(core *c, host *h, bytes_t bytes, allocation_id id)
 {
     allocation *a = id.v ? table_get(&c->allocation_ids, id.v) : NULL;
     if (a && is_beneficiary(a))
@@ -167,7 +174,7 @@ void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
     }
     if (now) {
         ledger_sub(c, h, COLUMN_GRANTED, now);
-        keep_for(c, h, now, freed_for);
+        holding_keep_for(c, h, now, freed_for);
     }
     holding_tidy(c, x);
 }
@@ -185,7 +192,7 @@ static void pay(core *c, holding *x, chunks_t n)
     bytes_t bytes = chunk_bytes(x->allocation, n);
     set(c, x, x->held, x->returning - n);
     ledger_sub(c, x->host, COLUMN_RETURNING, bytes);
-    keep_for(c, x->host, bytes, for_id);
+    holding_keep_for(c, x->host, bytes, for_id);
 }
 
 void holding_drained(core *c, holding *x, chunks_t n)
@@ -269,8 +276,7 @@ void holding_restore(core *c, holding *x, chunks_t held, chunks_t returning, ms_
 
 void holding_lend(core *c, allocation *a)
 {
-    c->lent_freed = c->freed;
-    c->lent_supply = c->supply_sequence;
+    supply_hush(c);
     list_each(x, &a->holdings, holding, node)
     {
         x->scratch_bytes = x->reserved;
@@ -289,6 +295,5 @@ void holding_unlend(core *c, allocation *a)
         if (x->reserved)
             ledger_add(c, x->host, COLUMN_HELD, x->reserved);
     }
-    c->freed = c->lent_freed;
-    c->supply_sequence = c->lent_supply;
+    supply_unhush(c);
 }

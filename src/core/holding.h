@@ -54,6 +54,8 @@ bool holding_claimable(const holding *x, chunks_t n);
 
 /* Keeps up to `bytes` of the host's free memory for the waiter `a`; no more than it needs there. */
 void holding_reserve(core *c, allocation *a, host *h, bytes_t bytes);
+/* The same for the beneficiary of a recall; nothing when it is none any more. */
+void holding_keep_for(core *c, host *h, bytes_t bytes, allocation_id id);
 /* Gives the reservation of this holding back to free. May free the holding. */
 void holding_unreserve(core *c, holding *x);
 void holding_unreserve_all(core *c, allocation *a);

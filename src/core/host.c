@@ -9,7 +9,9 @@
 #include "core/claim.h"
 #include "core/emit.h"
 #include "core/ledger.h"
+#include "core/recall.h"
 #include "core/request.h"
+#include "core/supply.h"
 #include "core/trouble.h"
 
 /* FNV-1a; 0 means empty in a table. */
@@ -117,7 +119,8 @@ void host_configure(core *c, const event_config_host *config)
 {
     if (!text_ends(config->name, sizeof(config->name)) || !text_ends(config->labels, sizeof(config->labels)))
         return;
-    c->changed = c->freed = true;
+    c->changed = true;
+    supply_all(c);
     if (strcmp(config->name, "*") == 0) {
         c->config_default = *config;
         for (uint32_t i = 0; i < c->n_hosts; i++)
@@ -198,6 +201,15 @@ void host_due(core *c, host *h)
     c->changed = true;
 }
 
+/* The first time that something may be placed there. */
+static void gather_again(core *c, host *h)
+{
+    if (h->gathered || !ledger_placeable(h))
+        return;
+    h->gathered = true;
+    recall_gather_again(c, h);
+}
+
 void host_on_sample(core *c, const event_host_sample *e)
 {
     if (e->host.v >= c->n_hosts || !c->hosts[e->host.v].connected)
@@ -206,6 +218,7 @@ void host_on_sample(core *c, const event_host_sample *e)
     bytes_t foreign = h->foreign, overdraft = h->overdraft;
     bool fresh = h->fresh;
     ledger_sample(c, h, e->in_use > e->claims_used ? e->in_use - e->claims_used : 0);
+    gather_again(c, h);
     if (h->overdraft || overdraft)
         trouble_mark(c, h);
     if (h->foreign != foreign || !fresh)
@@ -275,6 +288,7 @@ static void settle_one(core *c, host *h)
         emit_order_host(c, ORDER_READY, h, (generation){0});
         h->ready = true;
         ledger_refresh(c, h);
+        gather_again(c, h);
         next_phase(h, SYNC_NONE);
         c->changed = true;
         return;

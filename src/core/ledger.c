@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+#include "core/supply.h"
+
 /* Hosts with this many cores are spared for requests that use them. */
 #define MANY_CORES 32u
 
@@ -51,10 +53,9 @@ static void count(core *c, host *h)
     if (now == before)
         return;
     tourney_set(&c->by_free[h->class], h->id.v, now);
-    if (now > before) {
-        c->freed = true;
-        c->supply_sequence++;
-    }
+    c->supply.free = c->supply.free - before + now;
+    if (now > before)
+        supply_rose(c, h);
 }
 
 void ledger_add(core *c, host *h, column col, bytes_t bytes)
@@ -87,6 +88,7 @@ void ledger_classify(core *c, host *h)
         (h->home ? CLASS_HOME : 0) | (h->permanent ? CLASS_PERMANENT : 0) | (h->cores >= MANY_CORES ? CLASS_CORES : 0);
     if (class == h->class)
         return;
+    c->supply.free -= tourney_get(&c->by_free[h->class], h->id.v);
     tourney_set(&c->by_free[h->class], h->id.v, 0);
     h->class = class;
     count(c, h);

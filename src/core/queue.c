@@ -12,26 +12,39 @@
 #include "core/ledger.h"
 #include "core/place.h"
 #include "core/recall.h"
+#include "core/supply.h"
 #include "core/user.h"
 
-static bool before(const allocation *a, const allocation *b)
+bool queue_before(const allocation *a, const allocation *b)
 {
     if (a->terms.priority != b->terms.priority)
         return a->terms.priority > b->terms.priority;
     return a->id.v < b->id.v;
 }
 
+/* Only so many are asked and held for at a time. */
+#define QUEUE_HEAD     64u
+#define QUEUE_WHOLE_MS 1000u
+
+static bool queue_is_long(const core *c)
+{
+    return c->n_waiting > QUEUE_HEAD;
+}
+
 void queue_insert(core *c, allocation *a)
 {
-    list_insert_sorted(&c->queue, a, allocation, queue_node, before);
+    list_insert_sorted(&c->queue, a, allocation, queue_node, queue_before);
+    supply_insert(c, a);
     c->n_waiting++;
     c->freed = true;
-    heap_set(&c->deadlines, &a->look, a->since + c->timers.age_guard_ms);
+    bool behind = c->recovered && queue_is_long(c); /* no look comes to it by itself */
+    heap_set(&c->deadlines, &a->look, behind ? c->now : a->since + c->timers.age_guard_ms);
 }
 
 void queue_remove(core *c, allocation *a)
 {
     list_remove(&a->queue_node);
+    supply_remove(c, a);
     c->n_waiting--;
     heap_set(&c->deadlines, &a->look, MS_NEVER);
     a->ask = ASK_NONE;
@@ -56,8 +69,10 @@ static bool try_place(core *c, allocation *a)
 
 static bool grant(core *c, allocation *a)
 {
-    if (!holding_plan_fits(c, a))
+    if (!holding_plan_fits(c, a)) {
+        c->holdings_full = true;
         return false;
+    }
     holding_grant_plan(c, a);
     allocation_set_state(c, a, ALLOCATION_LIVE);
     recall_withdraw_for(c, a);
@@ -91,7 +106,7 @@ static void take_over(core *c, allocation *a, host *h)
 {
     list_each_safe(x, &h->holdings, holding, host_node) if (x->reserved && x->allocation != a &&
                                                             x->allocation->state == ALLOCATION_WAITING &&
-                                                            before(a, x->allocation)) holding_unreserve(c, x);
+                                                            queue_before(a, x->allocation)) holding_unreserve(c, x);
 }
 
 static void hold_for(core *c, allocation *a)
@@ -111,20 +126,55 @@ static void hold_for(core *c, allocation *a)
         emit_note_of(c, NOTE_HELD, a, h, 0)->amount = after;
 }
 
+static bool lacks_quota(const allocation *a)
+{
+    return user_room(a->user) / a->terms.chunk_size < allocation_need(a);
+}
+
+/* Grants, or asks and holds for it. False: memory is not what it lacks. */
+static bool look_at(core *c, allocation *a)
+{
+    a->queue_look = c->queue_looks;
+    bool news = supply_helps(c, a);
+    if (news && try_place(c, a) && grant(c, a))
+        return true;
+    if (lacks_quota(a))
+        return false;
+    choose_start(c, a);
+    if (queue_aged(c, a) && supply_frees(c, a))
+        hold_for(c, a);
+    return true;
+}
+
+/*
+ * The first QUEUE_HEAD in turn are asked and held for; of those behind them, only such are looked at as what became
+ * free could help. Now and then a long queue is looked at from end to end, for who stands behind hopeless ones.
+ */
 bool queue_settle(core *c)
 {
-    for (list_node *n = c->queue.next, *next; n != &c->queue; n = next) {
+    bool whole = !queue_is_long(c) || c->now >= c->queue_whole_at;
+    uint32_t left = QUEUE_HEAD;
+    c->queue_looks++;
+    supply_look(c);
+    for (list_node *n = c->queue.next, *next; n != &c->queue && (whole || left); n = next) {
         allocation *a = container_of(n, allocation, queue_node);
         next = n->next;
-        if (emit_room(c) < ROOM_FOR_DECISION)
+        if (emit_room(c) < ROOM_FOR_DECISION) {
+            supply_look_again(c);
             return false;
-        if (try_place(c, a) && grant(c, a))
-            continue;
-        if (user_room(a->user) / a->terms.chunk_size < allocation_need(a))
-            continue; /* memory is not what it lacks */
-        choose_start(c, a);
-        if (queue_aged(c, a))
-            hold_for(c, a);
+        }
+        if (look_at(c, a) && left)
+            left--;
+    }
+    if (whole && queue_is_long(c))
+        c->queue_whole_at = c->now + QUEUE_WHOLE_MS;
+    for (allocation *a; !whole && (a = supply_next(c));) {
+        if (emit_room(c) < ROOM_FOR_DECISION) {
+            supply_look_again(c);
+            return false;
+        }
+        if (try_place(c, a))
+            grant(c, a);
     }
     return true;
 }
@@ -133,9 +183,11 @@ void queue_look(core *c, allocation *a)
 {
     if (a->ask == ASK_OPEN)
         choose_now(c, a);
-    if (a->state == ALLOCATION_WAITING && !queue_aged(c, a))
-        heap_set(&c->deadlines, &a->look, a->since + c->timers.age_guard_ms);
-    else
-        heap_set(&c->deadlines, &a->look, MS_NEVER);
+    else if (queue_is_long(c) && !lacks_quota(a))
+        choose_start(c, a);
+    if (a->ask != ASK_OPEN)
+        heap_set(&c->deadlines, &a->look, queue_aged(c, a) ? MS_NEVER : a->since + c->timers.age_guard_ms);
     c->freed = true;
+    if (queue_aged(c, a))
+        supply_all(c); /* from now on memory is held for it */
 }

@@ -9,6 +9,8 @@
 
 #include "core/books.h"
 
+/* Whose turn is earlier: priority, then age. */
+bool queue_before(const allocation *a, const allocation *b);
 void queue_insert(core *c, allocation *a);
 void queue_remove(core *c, allocation *a);
 /* Grants what fits, holds for the old, asks for the others. False: stopped for lack of room. */

@@ -73,7 +73,29 @@ int recall_recover(core *c, recall *r)
     if (left && r->host && !holding_find(c, r->allocation, r->host))
         return STATUS_CORRUPT;
     count(c, r, left, true);
+    allocation *whom = allocation_find(c, r->r.beneficiary);
+    if (!whom || whom->state != ALLOCATION_WAITING || !r->host)
+        return STATUS_OK;
+    if (left && whom->target.v == HOST_NONE.v)
+        whom->target = r->host->id;
+    holding *x = r->r.released + r->r.revoked ? holding_find(c, r->allocation, r->host) : NULL;
+    if (x && x->returning)
+        x->freed_for = whom->id;
     return STATUS_OK;
+}
+
+void recall_gather_again(core *c, host *h)
+{
+    list_each(r, &c->recall_list, recall, node)
+    {
+        uint64_t chunks = (uint64_t)r->r.released + r->r.revoked;
+        if (r->host != h || chunks == 0 || r->r.beneficiary.v == 0)
+            continue;
+        const holding *x = holding_find(c, r->allocation, h);
+        chunks_t coming = x && x->freed_for.v == r->r.beneficiary.v ? x->returning : 0; /* kept when it drains */
+        if (chunks > coming)
+            holding_keep_for(c, h, chunk_bytes(r->allocation, chunks - coming), r->r.beneficiary);
+    }
 }
 
 recall *recall_restore(core *c, allocation *a, const record_recall *record)

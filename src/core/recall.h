@@ -31,6 +31,9 @@ void recall_discard(core *c, recall *r);
 /* Ends loading of one: counts what it asks for. STATUS_CORRUPT: nothing is held there. */
 int recall_recover(core *c, recall *r);
 
+/* After a restart, when the host is measured: keeps what recalls had freed there for those who still wait for it. */
+void recall_gather_again(core *c, host *h);
+
 /*
  * n chunks are about to be released on `h`: counts them in `r`, then in other open recalls that accept them. Returns
  * whom they are for (0 = nobody).

@@ -3,6 +3,8 @@
  */
 #include "core/user.h"
 
+#include "core/supply.h"
+
 static void apply(user *u, const event_config_user *config)
 {
     u->weight = config->weight ? config->weight : 1;
@@ -39,7 +41,7 @@ void user_configure(core *c, const event_config_user *config)
         u->configured = true;
         apply(u, config);
     }
-    c->freed = true;
+    supply_all(c);
     c->changed = true;
 }
 
