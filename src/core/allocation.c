@@ -6,11 +6,11 @@
 #include <assert.h>
 #include <string.h>
 
-#include "core/choose.h"
 #include "core/claim.h"
 #include "core/emit.h"
 #include "core/holding.h"
 #include "core/place.h"
+#include "core/plan.h"
 #include "core/queue.h"
 #include "core/recall.h"
 #include "core/request.h"
@@ -43,8 +43,8 @@ allocation *allocation_create(core *c, allocation_id id, session *owner, user *u
     heap_node_init(&a->look, DUE_LOOK);
     mark_init(&a->mark);
     list_node *nodes[] = {&a->owner_node, &a->queue_node, &a->hungry_node, &a->recallable_node,
-                          &a->sweep_node, &a->push_node,  &a->supply_node, &a->holdings,
-                          &a->claims,     &a->recalls,    &a->recalls_for};
+                          &a->sweep_node, &a->push_node,  &a->supply_node, &a->plan_node,
+                          &a->holdings,   &a->claims,     &a->recalls,     &a->recalls_for};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         list_init(nodes[i]);
     list_insert_sorted(&c->allocation_list, a, allocation, node, allocation_less);
@@ -144,6 +144,7 @@ void allocation_end(core *c, allocation *a, int status)
                           &a->sweep_node, &a->push_node,   &a->node};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         list_remove(nodes[i]);
+    plan_offered(c, a);
     heap_set(&c->deadlines, &a->due, MS_NEVER);
     heap_set(&c->deadlines, &a->look, MS_NEVER);
     if (mark_drop(c, &a->mark))
@@ -291,18 +292,6 @@ static void refuse(core *c, session *s, const core_event *e, int status, bytes_t
     emit_note(c, NOTE_REFUSED)->status = status;
 }
 
-static void plan_reply(core *c, session *s, const core_event *e, bool fits)
-{
-    const allocation_terms *t = &e->allocate.terms;
-    effect_reply *r = emit_reply(c, s, e->request.number, fits ? STATUS_OK : STATUS_WAITING);
-    r->expected_ms = fits ? 0 : choose_expected(c, t);
-    r->extents = c->lent;
-    r->n_extents = fits ? c->n_plan : 0;
-    memcpy(c->lent, c->plan, r->n_extents * sizeof(extent));
-    for (uint32_t i = 0; i < r->n_extents; i++)
-        r->chunks += c->lent[i].chunks;
-}
-
 void allocation_on_allocate(core *c, session *s, const core_event *e)
 {
     const allocation_terms *t = &e->allocate.terms;
@@ -321,7 +310,7 @@ void allocation_on_allocate(core *c, session *s, const core_event *e)
         return refuse(c, s, e, status, most); /* nothing now, and it could never grow */
     }
     if (e->allocate.dry_run)
-        return plan_reply(c, s, e, fits);
+        return plan_on_allocate(c, s, e, fits);
     if (pool_left(&c->allocations) == 0 || (fits && !holding_plan_fits(c, NULL))) {
         emit_note(c, NOTE_LIMIT_REACHED);
         return refuse(c, s, e, STATUS_LIMIT, 0);

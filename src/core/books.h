@@ -28,7 +28,7 @@ typedef struct recall recall;
 enum { NOUN_HOST, NOUN_SESSION, NOUN_ALLOCATION, NOUN_HOLDING, NOUN_CLAIM, NOUN_RECALL, NOUNS };
 
 /* What a deadline is embedded in. */
-enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL };
+enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL, DUE_PLAN };
 
 /* Durable state that changed since its last record. */
 typedef struct {
@@ -129,7 +129,7 @@ struct allocation {
     ms_t wait_until;
     allocation_id no_growth_for;
     heap_node due, look;
-    list_node node, owner_node, queue_node, hungry_node, recallable_node, sweep_node, push_node;
+    list_node node, owner_node, queue_node, hungry_node, recallable_node, sweep_node, push_node, plan_node;
     list_node holdings, claims, recalls, recalls_for; /* recalls_for: where it is the beneficiary */
     uint32_t n_holdings, n_claims;
     uint32_t n_open, n_done, n_overdue; /* recalls of it; the overdue ones are open */
@@ -251,6 +251,15 @@ typedef struct {
     uint64_t sequence_before;
 } supply;
 
+/* A request without effect that waits for offers. */
+#define PLANS_MAX 16u /* people ask for plans, and look at them: few at once */
+typedef struct {
+    session_id session;
+    request_no number; /* 0 = unused */
+    allocation_terms terms;
+    heap_node due;
+} plan_wait;
+
 struct core {
     core_limits limits;
     core_timers timers;
@@ -286,6 +295,11 @@ struct core {
     core_effects *effects;    /* of the running step */
     extent plan[EXTENTS_MAX]; /* scratch of place */
     extent lent[EXTENTS_MAX]; /* borrowed by a reply until the next step */
+    plan_wait plans[PLANS_MAX];
+    list_node plan_asked; /* allocations whose offers the plans wait for */
+    bool plan_told;       /* a plan was answered in this step: what its reply borrows is in use */
+    extent lent_plan[EXTENTS_MAX];
+    planned_ask lent_asks[CHOICE_PICKS];
     uint32_t n_plan;
     choice choice;
     view_place view_places[VIEWS]; /* forgotten by every step */

@@ -477,12 +477,13 @@ void choose_now(core *c, allocation *a)
         a->hopeless = c->supply_sequence;
 }
 
-ms_t choose_expected(core *c, const allocation_terms *t)
+bool choose_solve(core *c, const allocation_terms *t, ms_t *ret_by)
 {
     demand d = {t, NULL, need_of(t)};
-    ms_t by;
-    bool works = solve(c, &d, &by);
-    bool any = c->choice.n_picks > 0;
+    return solve(c, &d, ret_by);
+}
+
+void choose_forget(core *c)
+{
     unpick_to(c, 0);
-    return works && any && by != MS_NEVER ? by - c->now : MS_NEVER;
 }

@@ -18,7 +18,13 @@
 void choose_start(core *c, allocation *a);
 /* Chooses and recalls. */
 void choose_now(core *c, allocation *a);
-/* Expected wait of a request that does not fit now, by what was offered last; MS_NEVER = unknown. */
-ms_t choose_expected(core *c, const allocation_terms *t);
+/*
+ * The choice for a request without effect, by what was offered last. True: what is free, returning and picked would do;
+ * the picks (maybe none) stand in c->choice, `take` in their holdings; *ret_by = when the last is free, MS_NEVER =
+ * unknown. The caller takes the picks back.
+ */
+bool choose_solve(core *c, const allocation_terms *t, ms_t *ret_by);
+/* Takes all picks back. */
+void choose_forget(core *c);
 
 #endif

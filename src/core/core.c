@@ -7,6 +7,7 @@
 
 #include "core/books.h"
 #include "core/emit.h"
+#include "core/plan.h"
 #include "core/recall.h"
 #include "core/session.h"
 #include "core/step.h"
@@ -32,7 +33,7 @@ const core_timers core_timers_default = {
 static bool layout(core *c, arena *a, const core_limits *l)
 {
     uint64_t deadlines =
-        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls;
+        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls + PLANS_MAX;
     uint64_t estimates = (uint64_t)l->holdings * ESTIMATES_PER_HOLDING;
     if (deadlines > UINT32_MAX / 2 || estimates > UINT32_MAX)
         return false;
@@ -107,6 +108,7 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
         list_init(&c->backlog[i]);
     }
     supply_init(c);
+    plan_init(c);
     c->supply_sequence = 1;
     c->config_default.set_aside = UINT64_MAX;
     c->config_user_default.weight = 1;

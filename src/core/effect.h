@@ -19,6 +19,14 @@ typedef enum {
     EFFECT_NOTE,       /* a decision, for the log; no one waits for it */
 } effect_kind;
 
+/* Of a dry run: what would be asked back. */
+typedef struct {
+    allocation_id allocation;
+    host_id host;
+    chunks_t chunks;
+    ms_t expected_ms; /* from now until the last of them is free; MS_NEVER = unknown */
+} planned_ask;
+
 typedef struct {
     uint64_t link; /* of the session; 0 = detached, drop it */
     session_id session;
@@ -34,6 +42,8 @@ typedef struct {
     bytes_t peak;
     const extent *extents; /* RELEASE_N: which; dry run: where. Borrowed until the next step */
     uint32_t n_extents;
+    const planned_ask *asks; /* dry run, WAITING: what would be asked back for it. Borrowed until the next step */
+    uint32_t n_asks;
 } effect_reply;
 
 typedef enum {

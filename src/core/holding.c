@@ -155,9 +155,28 @@ chunks_t holding_idle(const holding *x)
     return x->held + x->returning - x->claimed;
 }
 
+ms_t holding_expected(const holding *x, chunks_t n, ms_t now)
+{
+    if (!x->offered)
+        return holding_idle(x) >= n ? now : MS_NEVER;
+    const estimate *e = x->estimates;
+    for (chunks_t i = 1; e && i < n; i++)
+        e = e->next;
+    return e ? e->at : MS_NEVER;
+}
+
 bool holding_claimable(const holding *x, chunks_t n)
 {
     return (uint64_t)x->claimed + n <= x->held;
+}
+
+/* Chunks that went were those that were free first. */
+static void forget_soonest(core *c, holding *x, chunks_t n)
+{
+    for (estimate *e; n && (e = x->estimates); n--) {
+        x->estimates = e->next;
+        pool_give(&c->estimates, e);
+    }
 }
 
 void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
@@ -176,6 +195,7 @@ void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
         ledger_sub(c, h, COLUMN_GRANTED, now);
         holding_keep_for(c, h, now, freed_for);
     }
+    forget_soonest(c, x, n);
     holding_tidy(c, x);
 }
 

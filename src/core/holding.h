@@ -67,6 +67,12 @@ void holding_unreserve_all(core *c, allocation *a);
 void holding_lend(core *c, allocation *a);
 void holding_unlend(core *c, allocation *a);
 
+/*
+ * When the n-th (from 1) of its chunks will be free, by the last offer; without one idle chunks are free at `now`.
+ * MS_NEVER = unknown. It may have passed.
+ */
+ms_t holding_expected(const holding *x, chunks_t n, ms_t now);
+
 /* Forgets what was offered there. */
 void holding_forget_offer(core *c, holding *x);
 

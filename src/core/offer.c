@@ -16,6 +16,7 @@
 #include "core/emit.h"
 #include "core/holding.h"
 #include "core/place.h"
+#include "core/plan.h"
 #include "core/request.h"
 
 static void estimate_add(core *c, holding *x, ms_t at)
@@ -160,4 +161,5 @@ void recall_on_offer(core *c, session *s, const core_event *e)
         answer_recall(c, r, e->offer.items, e->offer.n);
     if (a->asked_for.v)
         answer_question(c, a);
+    plan_offered(c, a);
 }

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "core/emit.h"
+#include "core/plan.h"
 
 /* Acknowledged answers are dropped when so many are kept: one record of the session for each batch. */
 #define FORGET_AT (ANSWERS_MAX / 2)
@@ -100,6 +101,8 @@ static bool repeat(core *c, session *s, request_no number)
         reply->chunks = a->record.chunks;
         return true;
     }
+    if (plan_waits(c, s, number))
+        return true;
     list_each(p, &s->pendings, pending,
               node) if (p->number.v ==
                         number.v) return true; /* the reply will go to the session's present connection */

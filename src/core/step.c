@@ -15,6 +15,7 @@
 #include "core/holding.h"
 #include "core/host.h"
 #include "core/queue.h"
+#include "core/plan.h"
 #include "core/recall.h"
 #include "core/request.h"
 #include "core/session.h"
@@ -160,6 +161,9 @@ static void fire(core *c, heap_node *n)
     case DUE_CLAIM:
         claim_due(c, container_of(n, claim, due));
         return;
+    case DUE_PLAN:
+        plan_due(c, container_of(n, plan_wait, due));
+        return;
     case DUE_RECALL:
         recall_due(c, container_of(n, recall, due));
         return;
@@ -210,7 +214,7 @@ void step_begin(core *c, ms_t now, core_effects *effects)
     effects->count = 0;
     c->effects = effects;
     c->now = now > c->now ? now : c->now; /* a clock that steps back changes nothing */
-    c->more = c->changed = false;
+    c->more = c->changed = c->plan_told = false;
     c->n_notes = 0;
     for (int i = 0; i < VIEWS; i++)
         c->view_places[i] = (view_place){0};

@@ -51,3 +51,8 @@ bytes_t user_room(const user *u)
         return UINT64_MAX;
     return u->quota > u->granted ? u->quota - u->granted : 0;
 }
+
+bool user_has_room(const user *u, const allocation_terms *t)
+{
+    return user_room(u) / t->chunk_size >= (t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want);
+}

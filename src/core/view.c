@@ -13,6 +13,7 @@
 #include "core/allocation.h"
 #include "core/claim.h"
 #include "core/choose.h"
+#include "core/expect.h"
 #include "core/holding.h"
 #include "core/host.h"
 #include "core/ledger.h"
@@ -223,9 +224,21 @@ int view_recall_by_id(const core *c, recall_id id, recall_view *ret)
 
 typedef struct {
     bool any_up, any_unknown;
-    bytes_t free;
-    bytes_t largest; /* on one host, with what is kept for the request there */
+    bool returning;       /* chunks that were given back for it are being freed */
+    bytes_t free, coming; /* coming: returning, for nobody else */
+    bytes_t largest;      /* on one host, with what is kept for the request there */
 } usable;
+
+static void count_returning(const allocation *a, const host *h, usable *u)
+{
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        if (x->returning == 0 || (x->freed_for.v && x->freed_for.v != a->id.v))
+            continue;
+        u->returning |= x->freed_for.v != 0;
+        u->coming += chunk_bytes(x->allocation, x->returning);
+    }
+}
 
 static usable usable_for(const core *c, const allocation *a)
 {
@@ -240,6 +253,8 @@ static usable usable_for(const core *c, const allocation *a)
             const holding *x = holding_find(c, a, h);
             bytes_t here = h->free + (x ? x->reserved : 0);
             u.largest = here > u.largest ? here : u.largest;
+            if (h->returning)
+                count_returning(a, h, &u);
         } else if (h->connected && !h->draining) {
             u.any_unknown = true;
         }
@@ -255,6 +270,8 @@ static wait_reason reason_of(const allocation *a, const usable *u, bytes_t reser
         return u->any_unknown ? WAIT_FRESH : WAIT_NO_HOST;
     if (!list_empty(&a->recalls_for) || a->ask == ASK_OPEN)
         return WAIT_RECALL;
+    if (u->returning || (first && u->free < need && u->free + reserved + u->coming >= need))
+        return WAIT_RETURNING;
     if (reserved)
         return WAIT_HELD;
     if (u->free >= need)
@@ -273,10 +290,11 @@ static void fill_waiter(const core *c, ms_t now, const allocation *a, uint32_t p
         .place = place,
         .waiting_ms = now > a->since ? now - a->since : 0,
         .reason = reason_of(a, &u, reserved, bytes, place == 1),
-        .expected_ms = MS_NEVER,
+        .expected_ms = expect_start(c, now, a),
     };
     fill_allocation(a, &ret->allocation);
-    if (ret->reason == WAIT_FIRST || ret->reason == WAIT_RECALL || ret->reason == WAIT_HELD)
+    if (ret->reason == WAIT_FIRST || ret->reason == WAIT_RECALL || ret->reason == WAIT_HELD ||
+        ret->reason == WAIT_RETURNING)
         ret->missing = bytes > at_hand ? bytes - at_hand : 0;
 }
 
@@ -367,6 +385,7 @@ const char *wait_reason_text(wait_reason reason)
         "part is held for it, more must come",
         "its user is at the quota",
         "its hosts have not been measured yet",
+        "what was given back is being freed",
     };
     return (unsigned)reason < sizeof(texts) / sizeof(texts[0]) ? texts[reason] : texts[0];
 }

@@ -60,6 +60,7 @@ typedef enum {
     WAIT_HELD,      /* part is held for it, more must come */
     WAIT_QUOTA,     /* its user is at the quota */
     WAIT_FRESH,     /* its hosts have no fresh sample yet */
+    WAIT_RETURNING, /* what was given back (for it, if for anybody) is being freed */
 } wait_reason;
 
 typedef struct {
@@ -67,7 +68,7 @@ typedef struct {
     uint32_t place; /* 1 = first */
     ms_t waiting_ms;
     wait_reason reason;
-    bytes_t missing;  /* for FIRST, RECALL, HELD */
+    bytes_t missing;  /* for FIRST, RECALL, HELD, RETURNING */
     ms_t expected_ms; /* MS_NEVER = unknown */
 } waiter_view;
 
