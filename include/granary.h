@@ -172,7 +172,7 @@ typedef struct {
 /*
  * Asks for memory and waits for it as long as `request->wait_ms` allows (see NO_WAIT). `*ret` is
  * filled; free it with granary_allocation_finish(), which gives nothing back. `progress`, if not
- * NULL, is called when the place or reason changes; a nonzero answer takes the request back (E_INTERRUPTED).
+ * NULL, is called when place, reason or expected start change; a nonzero answer takes the request back (E_INTERRUPTED).
  * Errors: E_INVALID, E_NEVER, E_QUOTA (granary_client_error() says what the most is), E_NOT_NOW,
  * E_TIMEOUT, E_LIMIT, E_DENIED, E_LOST.
  */

@@ -56,11 +56,12 @@ static const char *host_name(const query *q, uint32_t host)
     return "?";
 }
 
-/* Chunks that the broker may ask an allocation for: those above its firm ones, if its terms allow. */
-static uint32_t recallable(const Granary__AllocationInfo *a)
+static const Granary__AllocationInfo *allocation_of(const snapshot *s, uint64_t id)
 {
-    bool may = (a->flags & GRANARY_RECALLABLE) != 0 && !books_is_waiting(a);
-    return may && a->chunks > a->min ? a->chunks - a->min : 0;
+    for (size_t i = 0; i < s->n_allocations; i++)
+        if (s->allocations[i]->id == id)
+            return s->allocations[i];
+    return NULL; /* it has ended meanwhile */
 }
 
 /* Where in the queue it would stand: behind everybody of at least its priority. */
@@ -91,21 +92,24 @@ static json_t *hosts_json(const query *q, const Granary__Reply *reply)
     return hosts;
 }
 
-static json_t *donors_json(const snapshot *s)
+static json_t *asks_json(const query *q, const Granary__Reply *reply, const snapshot *s)
 {
-    json_t *donors = json_array();
+    json_t *asks = json_array();
 
-    for (size_t i = 0; i < s->n_allocations; i++) {
-        const Granary__AllocationInfo *a = s->allocations[i];
-        if (recallable(a) == 0)
-            continue;
+    for (size_t i = 0; i < reply->n_asks; i++) {
+        const Granary__PlannedAsk *ask = reply->asks[i];
+        const Granary__AllocationInfo *a = allocation_of(s, ask->allocation);
         json_t *e = json_object();
-        json_object_set_new(e, "allocation", json_integer((json_int_t)a->id));
-        json_object_set_new(e, "chunk_size", json_integer((json_int_t)a->chunk_size));
-        json_object_set_new(e, "chunks", json_integer(recallable(a)));
-        json_array_append_new(donors, e);
+        json_object_set_new(e, "allocation", json_integer((json_int_t)ask->allocation));
+        json_object_set_new(e, "label", json_string(a ? a->label : ""));
+        json_object_set_new(e, "host", json_string(host_name(q, ask->host)));
+        json_object_set_new(e, "chunk_size", a ? json_integer((json_int_t)a->chunk_size) : json_null());
+        json_object_set_new(e, "chunks", json_integer(ask->chunks));
+        json_object_set_new(e, "expected_ms",
+                            ask->expected_known ? json_integer((json_int_t)ask->expected_ms) : json_null());
+        json_array_append_new(asks, e);
     }
-    return donors;
+    return asks;
 }
 
 static int plan_json(const plan *p, const query *q, const Granary__Reply *reply, const snapshot *s)
@@ -119,7 +123,7 @@ static int plan_json(const plan *p, const query *q, const Granary__Reply *reply,
     json_object_set_new(root, "want", json_integer(p->wish.want));
     json_object_set_new(root, "hosts", hosts_json(q, reply));
     json_object_set_new(root, "place", json_integer(now ? 0 : place_of(p, s)));
-    json_object_set_new(root, "could_be_asked", now ? json_array() : donors_json(s));
+    json_object_set_new(root, "asks", asks_json(q, reply, s));
     json_object_set_new(root, "expected_ms",
                         reply->expected_known ? json_integer((json_int_t)reply->expected_ms) : json_null());
     return books_json_print(p->call, root);
@@ -138,29 +142,46 @@ static void print_granted(const plan *p, const query *q, const Granary__Reply *r
     puts(reply->n_extents ? "" : " nothing yet; chunks would come as memory frees up");
 }
 
-static void print_waiting(const plan *p, const Granary__Reply *reply, const snapshot *s)
+/* "3 chunks of 700M would be asked back from allocation 53 (sh, root) on vm, the last expected in 1.9s" */
+static void print_ask(const query *q, const Granary__PlannedAsk *ask, const snapshot *s)
 {
-    char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
+    char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX], user[BOOKS_USER_MAX];
+    const Granary__AllocationInfo *a = allocation_of(s, ask->allocation);
+
+    printf("%u chunk%s", ask->chunks, ask->chunks == 1 ? "" : "s");
+    if (a)
+        printf(" of %s", size_format(a->chunk_size, size));
+    printf(" would be asked back from allocation %" PRIu64, ask->allocation);
+    if (a) {
+        text_escape(safe, sizeof safe, a->label);
+        printf(" (%s, %s)", safe, books_user_name(a->uid, user));
+    }
+    text_escape(safe, sizeof safe, host_name(q, ask->host));
+    printf(" on %s, ", safe);
+    if (!ask->expected_known)
+        puts("nobody knows when its tasks end");
+    else if (ask->expected_ms == 0)
+        puts(ask->chunks == 1 ? "idle now" : "all idle now");
+    else
+        printf("%s in %s\n", ask->chunks == 1 ? "expected" : "the last expected",
+               duration_format(ask->expected_ms, time));
+}
+
+static void print_waiting(const plan *p, const query *q, const Granary__Reply *reply, const snapshot *s)
+{
+    char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
     uint64_t most = 0;
-    bool donors = false;
 
     for (size_t i = 0; i < s->n_hosts; i++)
         most = s->hosts[i]->free > most ? s->hosts[i]->free : most;
     printf("%u x %s would wait, at place %u: the most that is free on one host is %s\n", p->wish.want,
            size_format(p->wish.chunk_size, size), place_of(p, s), size_format(most, freed));
-    if (reply->expected_known)
+    for (size_t i = 0; i < reply->n_asks; i++)
+        print_ask(q, reply->asks[i], s);
+    if (reply->n_asks == 0)
+        puts("Nobody would be asked to give back: it starts when enough is free.");
+    else if (reply->expected_known)
         printf("Expected to start in %s.\n", duration_format(reply->expected_ms, time));
-    for (size_t i = 0; i < s->n_allocations; i++) {
-        const Granary__AllocationInfo *a = s->allocations[i];
-        if (recallable(a) == 0)
-            continue;
-        text_escape(safe, sizeof safe, a->label);
-        printf("Could be asked: allocation %" PRIu64 " (%s), up to %u x %s\n", a->id, safe, recallable(a),
-               size_format(a->chunk_size, size));
-        donors = true;
-    }
-    if (!donors)
-        puts("Nobody holds memory that could be asked back: it starts when somebody ends.");
 }
 
 static int plan_print(const plan *p, query *q, const Granary__Reply *reply)
@@ -178,7 +199,7 @@ static int plan_print(const plan *p, query *q, const Granary__Reply *reply)
     else if (reply->status == 0)
         print_granted(p, q, reply);
     else
-        print_waiting(p, reply, s);
+        print_waiting(p, q, reply, s);
     snapshot_destroy(s);
     return code ? code : books_flush(p->call);
 }

@@ -16,24 +16,31 @@ void waiting_init(waiting *w, bool verbose)
 int waiting_progress(const granary_wait_info *info, void *userdata)
 {
     waiting *w = userdata;
-    char line[sizeof w->last], reason[sizeof info->reason * 2], time[DURATION_TEXT_MAX];
+    char line[sizeof w->last], reason[sizeof info->reason * 2], expected[DURATION_TEXT_MAX + 32] = "";
+    char time[DURATION_TEXT_MAX];
+    bool known = info->expected_ms >= 0;
 
     text_escape(reason, sizeof reason, info->reason);
     snprintf(w->reason, sizeof w->reason, "%.*s", (int)sizeof w->reason - 1, reason);
     if (!w->terminal && !w->verbose)
         return 0;
-    int n =
-        snprintf(line, sizeof line, "granary: waiting, place %u%s%.160s", info->place, reason[0] ? ": " : "", reason);
-    if (info->expected_ms >= 0 && n > 0 && (size_t)n < sizeof line)
-        snprintf(line + n, sizeof line - (size_t)n, "; expected in %s", duration_format((ms_t)info->expected_ms, time));
-    if (strcmp(line, w->last) == 0)
+    snprintf(line, sizeof line, "granary: waiting, place %u%s%.160s", info->place, reason[0] ? ": " : "", reason);
+    /* Lines are for what changes, not for a clock that runs down. */
+    if (!w->terminal && known == w->known && strcmp(line, w->last) == 0)
         return 0;
     memcpy(w->last, line, sizeof line);
+    w->known = known;
+    if (known)
+        snprintf(expected, sizeof expected, "; expected in %s", duration_format((ms_t)info->expected_ms, time));
     if (w->terminal) {
-        fprintf(stderr, "\r\033[K%.*s", (int)w->width - 1, line);
+        int width = (int)w->width - 1, most = width - (int)strlen(expected);
+        if (most < 0)
+            fprintf(stderr, "\r\033[K%.*s", width, line);
+        else
+            fprintf(stderr, "\r\033[K%.*s%s", most, line, expected);
         w->shown = true;
     } else {
-        fprintf(stderr, "%s\n", line);
+        fprintf(stderr, "%s%s\n", line, expected);
     }
     return 0;
 }

@@ -13,6 +13,7 @@ typedef struct {
     bool verbose;  /* lines, also when there is no terminal */
     bool shown;    /* a line stands on the terminal */
     unsigned width;
+    bool known; /* the last line told when it starts */
     char last[256];
     char reason[160]; /* why it waits, as last told; "" when it does not */
 } waiting;

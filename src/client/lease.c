@@ -41,7 +41,8 @@ static bool progress_stops(granary_client *c, progress *p, const allocation *a)
     if (!p->call)
         return false;
     memcpy(info.reason, a->reason, sizeof info.reason);
-    if (p->told_any && info.place == p->told.place && strcmp(info.reason, p->told.reason) == 0)
+    if (p->told_any && info.place == p->told.place && info.expected_ms == p->told.expected_ms &&
+        strcmp(info.reason, p->told.reason) == 0)
         return false;
     p->told = info;
     p->told_any = true;

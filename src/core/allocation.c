@@ -172,6 +172,7 @@ void allocation_orphan(core *c, allocation *a)
 {
     list_remove(&a->owner_node);
     a->owner = NULL;
+    plan_offered(c, a);
     allocation_relist(c, a);
     if (list_empty(&a->sweep_node))
         list_append(&c->sweep, &a->sweep_node);

@@ -30,6 +30,22 @@ Granary__Extent **info_extents(broker *b, const extent *from, size_t n)
     return items ? list : NULL;
 }
 
+Granary__PlannedAsk **info_asks(broker *b, const planned_ask *from, size_t n)
+{
+    Granary__PlannedAsk **list = scratch_take(&b->scratch, (n + 1) * sizeof *list);
+    Granary__PlannedAsk *items = scratch_take(&b->scratch, (n + 1) * sizeof *items);
+    for (size_t i = 0; list && items && i < n; i++) {
+        granary__planned_ask__init(&items[i]);
+        items[i].allocation = from[i].allocation.v;
+        items[i].host = from[i].host.v;
+        items[i].chunks = from[i].chunks;
+        items[i].expected_known = from[i].expected_ms != MS_NEVER;
+        items[i].expected_ms = items[i].expected_known ? from[i].expected_ms : 0;
+        list[i] = &items[i];
+    }
+    return items ? list : NULL;
+}
+
 Granary__AllocationState *info_state(broker *b, allocation_id id)
 {
     INFO_NEW(b, Granary__AllocationState, granary__allocation_state__init, m);

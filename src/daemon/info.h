@@ -20,6 +20,8 @@ Granary__WaiterInfo *info_waiter(struct broker *b, const waiter_view *v);
 Granary__ClaimInfo *info_claim(struct broker *b, const claim_view *v);
 Granary__RecallInfo *info_recall(struct broker *b, const recall_view *v);
 
+/* What a plan would ask back, as messages. */
+Granary__PlannedAsk **info_asks(struct broker *b, const planned_ask *from, size_t n);
 /* A list of extents, as messages. */
 Granary__Extent **info_extents(struct broker *b, const extent *from, size_t n);
 

@@ -54,7 +54,7 @@ const char *reply_text(const effect_reply *reply, char *to, size_t size)
 
 /* ---- replies ---- */
 
-/* The place in the queue and its reason. */
+/* The place in the queue, its reason, and when it may start. */
 static void reply_add_waiting(broker *b, const effect_reply *reply, Granary__Reply *m)
 {
     waiter_view w;
@@ -62,6 +62,8 @@ static void reply_add_waiting(broker *b, const effect_reply *reply, Granary__Rep
         return;
     m->place = w.place;
     m->reason = scratch_text(&b->scratch, wait_reason_text(w.reason));
+    m->expected_known = w.expected_ms != MS_NEVER;
+    m->expected_ms = m->expected_known ? w.expected_ms : 0;
 }
 
 static void reply_fill(broker *b, const effect_reply *reply, Granary__Reply *m)
@@ -81,6 +83,10 @@ static void reply_fill(broker *b, const effect_reply *reply, Granary__Reply *m)
     if (reply->n_extents > 0) {
         m->extents = info_extents(b, reply->extents, reply->n_extents);
         m->n_extents = m->extents ? reply->n_extents : 0;
+    }
+    if (reply->n_asks > 0) {
+        m->asks = info_asks(b, reply->asks, reply->n_asks);
+        m->n_asks = m->asks ? reply->n_asks : 0;
     }
     if (reply->recall.v && view_recall_by_id(b->driver.core, reply->recall, &recall) == 0)
         m->outcome = info_recall(b, &recall);

@@ -98,9 +98,9 @@ def test_plan_tells_without_doing(broker):
     done = broker.run("plan", "-m", "2G")
     assert done.returncode == 75 and "would wait" in done.stdout
     assert "at place 1: the most that is free on one host is 1.0G" in done.stdout
-    assert "Nobody holds memory that could be asked back" in done.stdout
+    assert "Nobody would be asked to give back" in done.stdout
     plan = json.loads(broker.run("plan", "-m", "2G", "--json").stdout)
-    assert (plan["now"], plan["want"], plan["place"], plan["could_be_asked"]) == (False, 1, 1, [])
+    assert (plan["now"], plan["want"], plan["place"], plan["asks"]) == (False, 1, 1, [])
     done = broker.run("plan", "-m", "8G")
     assert done.returncode == 122
     assert broker.snapshot()["queue"] == []

@@ -28,6 +28,10 @@ static void tell(bool verbose, char *to, size_t size)
     info.place = 1;
     info.expected_ms = 5000;
     waiting_progress(&info, &w);
+    info.expected_ms = 4000; /* a clock that runs down is no news for lines */
+    waiting_progress(&info, &w);
+    info.expected_ms = -1;
+    waiting_progress(&info, &w);
     waiting_clear(&w);
     fflush(stderr);
     dup2(old, 2);
@@ -43,7 +47,8 @@ static void says_each_change_once(void **state)
     char text[512];
     tell(true, text, sizeof text);
     assert_string_equal(text, "granary: waiting, place 2: others wait\\nbefore it\n"
-                              "granary: waiting, place 1: others wait\\nbefore it; expected in 5s\n");
+                              "granary: waiting, place 1: others wait\\nbefore it; expected in 5s\n"
+                              "granary: waiting, place 1: others wait\\nbefore it\n");
 }
 
 static void is_quiet_in_scripts(void **state)
