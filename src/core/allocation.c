@@ -86,29 +86,73 @@ void allocation_touch(core *c, allocation *a)
     list_append(&c->pushes, &a->push_node);
 }
 
-static void relist(list_node *node, list_node *list, bool in)
+bool allocation_hungrier(const allocation *a, const allocation *b)
 {
-    if (in == !list_empty(node))
+    bytes_t x = chunk_bytes(a, a->held), y = chunk_bytes(b, b->held);
+    return x != y ? x < y : a->id.v < b->id.v;
+}
+
+static uint8_t size_class(const allocation *a)
+{
+    return (uint8_t)(63 - __builtin_clzll(a->terms.chunk_size));
+}
+
+static void hungry_remove(core *c, allocation *a)
+{
+    if (list_empty(&a->hungry_node))
         return;
-    if (in)
-        list_append(list, node);
+    list_remove(&a->hungry_node);
+    c->n_hungry--;
+    if (--c->n_hungry_of[size_class(a)] == 0)
+        c->hungry_sizes &= ~(1ull << size_class(a));
+}
+
+static void hungry_insert(core *c, allocation *a)
+{
+    list_node *head = &a->user->hungry, *at = head;
+    if (!list_empty(head) && allocation_hungrier(a, container_of(head->next, allocation, hungry_node)))
+        list_push(head, &a->hungry_node); /* who gave is the hungriest now */
     else
-        list_remove(node);
+        list_insert_sorted(at, a, allocation, hungry_node, allocation_hungrier);
+    c->n_hungry++;
+    c->n_hungry_of[size_class(a)]++;
+    c->hungry_sizes |= 1ull << size_class(a);
+}
+
+/* Is it between its neighbours still? */
+static bool hungry_in_place(const allocation *a)
+{
+    const list_node *head = &a->user->hungry, *prev = a->hungry_node.prev, *next = a->hungry_node.next;
+    return (prev == head ||
+            allocation_hungrier(container_of((list_node *)(uintptr_t)prev, allocation, hungry_node), a)) &&
+           (next == head ||
+            allocation_hungrier(a, container_of((list_node *)(uintptr_t)next, allocation, hungry_node)));
 }
 
 void allocation_relist(core *c, allocation *a)
 {
     bool live = a->state == ALLOCATION_LIVE && a->owner != NULL;
-    bool hungry = live && allocation_is(a, TERM_GROWABLE) && a->held < a->want;
-    if (hungry != !list_empty(&a->hungry_node)) {
-        c->n_hungry = hungry ? c->n_hungry + 1 : c->n_hungry - 1;
-        c->freed |= hungry;
-        relist(&a->hungry_node, &a->user->hungry, hungry);
-    }
+    bool hungry = live && allocation_is(a, TERM_GROWABLE) && a->held < a->want, was = !list_empty(&a->hungry_node);
+    c->freed |= hungry && !was;
+    if (was && !(hungry && hungry_in_place(a)))
+        hungry_remove(c, a);
+    if (hungry && list_empty(&a->hungry_node))
+        hungry_insert(c, a);
     bool gives = live && allocation_is(a, TERM_RECALLABLE) && a->held > a->terms.min;
-    if (gives && list_empty(&a->recallable_node))
+    if (gives == !list_empty(&a->recallable_node))
+        return;
+    if (gives) {
         c->supply_sequence++;
-    relist(&a->recallable_node, &c->recallable, gives);
+        list_append(&c->recallable, &a->recallable_node);
+    } else {
+        list_remove(&a->recallable_node);
+    }
+}
+
+void allocation_unlist(core *c, allocation *a)
+{
+    hungry_remove(c, a);
+    list_remove(&a->recallable_node);
 }
 
 void allocation_flush(core *c)
@@ -136,12 +180,10 @@ void allocation_end(core *c, allocation *a, int status)
         p->status = status;
     effect_note *n = emit_note_of(c, status == STATUS_TIMEOUT ? NOTE_TIMED_OUT : NOTE_ENDED, a, NULL, 0);
     n->status = status;
-    if (!list_empty(&a->hungry_node))
-        c->n_hungry--;
+    allocation_unlist(c, a);
     if (a->touched)
         c->n_touched--;
-    list_node *nodes[] = {&a->owner_node, &a->hungry_node, &a->recallable_node,
-                          &a->sweep_node, &a->push_node,   &a->node};
+    list_node *nodes[] = {&a->owner_node, &a->sweep_node, &a->push_node, &a->node};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         list_remove(nodes[i]);
     plan_offered(c, a);
@@ -233,6 +275,7 @@ void allocation_give(core *c, allocation *a, holding *x, chunks_t n, recall *r, 
     holding_release(c, x, n, beneficiary);
     if (own)
         a->want = a->want > n ? a->want - n : 0;
+    allocation_relist(c, a);
     allocation_touch(c, a);
 }
 

@@ -24,8 +24,12 @@ void allocation_set_state(core *c, allocation *a, allocation_state state);
 
 /* Something that its owner sees changed: next version, one push at the end of the step. */
 void allocation_touch(core *c, allocation *a);
+/* Which of one user's grows first: fewest bytes, then the lowest id. */
+bool allocation_hungrier(const allocation *a, const allocation *b);
 /* Puts it into, or out of, the lists of those that may grow and those that may give. */
 void allocation_relist(core *c, allocation *a);
+/* Out of both. */
+void allocation_unlist(core *c, allocation *a);
 /* Sends what allocation_touch() gathered. */
 void allocation_flush(core *c);
 

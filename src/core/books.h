@@ -28,7 +28,7 @@ typedef struct recall recall;
 enum { NOUN_HOST, NOUN_SESSION, NOUN_ALLOCATION, NOUN_HOLDING, NOUN_CLAIM, NOUN_RECALL, NOUNS };
 
 /* What a deadline is embedded in. */
-enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL, DUE_PLAN };
+enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL, DUE_PLAN, DUE_FAIRNESS };
 
 /* Durable state that changed since its last record. */
 typedef struct {
@@ -76,7 +76,7 @@ struct user {
     bool configured;
     bytes_t granted; /* held chunks of all its allocations */
     list_node node;
-    list_node hungry; /* allocations that may grow */
+    list_node hungry; /* allocations that may grow, the hungriest first */
 };
 
 typedef struct {
@@ -282,7 +282,11 @@ struct core {
     table host_names, user_ids, session_ids, allocation_ids, claim_gens, recall_ids, holding_keys;
     list_node user_list, session_list, allocation_list, claim_list, recall_list;
     list_node queue, recallable, sweep, sync, trouble, pushes;
-    uint32_t n_waiting, n_attached, n_hungry;
+    uint32_t n_waiting, n_attached, n_hungry, n_fairness; /* fairness: open recalls for it */
+    uint32_t n_hungry_of[64];                             /* by chunk size, in powers of two */
+    uint64_t hungry_sizes;                                /* bits of those that are not 0 */
+    heap_node fairness_due;                               /* many allocations are evened out at leisure */
+    ms_t fairness_at;
     uint64_t grow_round;
     event_config_host config_default;
     event_config_user config_user_default;

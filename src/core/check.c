@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/allocation.h"
 #include "core/books.h"
 #include "core/holding.h"
 #include "core/ledger.h"
@@ -209,7 +210,13 @@ static int check_users(const core *c, char *why, size_t why_size)
         bytes_t granted = 0;
         list_each(a, &c->allocation_list, allocation, node) granted += a->user == u ? chunk_bytes(a, a->held) : 0;
         REQUIRE(granted == u->granted, "I8: bytes of a user do not add up: user", u->id.v);
-        list_each(a, &u->hungry, allocation, hungry_node) hungry++;
+        const allocation *before = NULL;
+        list_each(a, &u->hungry, allocation, hungry_node)
+        {
+            hungry++;
+            REQUIRE(!before || allocation_hungrier(before, a), "hungry ones are out of order: allocation", a->id.v);
+            before = a;
+        }
     }
     REQUIRE(hungry == c->n_hungry, "growable allocations do not add up:", hungry);
     return STATUS_OK;

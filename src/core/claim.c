@@ -164,7 +164,6 @@ void claim_end(core *c, claim *k, claim_cause cause, bool order)
         holding_drained(c, x, chunks);
     if (h->draining)
         trouble_mark(c, h);
-    allocation_relist(c, a);
     allocation_settle(c, a);
 }
 
@@ -214,7 +213,6 @@ static void quarantine(core *c, claim *k)
     n->amount = k->used;
     allocation_touch(c, a);
     recall_clamp(c, a);
-    allocation_relist(c, a);
     allocation_settle(c, a);
 }
 

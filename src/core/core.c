@@ -33,7 +33,7 @@ const core_timers core_timers_default = {
 static bool layout(core *c, arena *a, const core_limits *l)
 {
     uint64_t deadlines =
-        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls + PLANS_MAX;
+        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls + PLANS_MAX + 1;
     uint64_t estimates = (uint64_t)l->holdings * ESTIMATES_PER_HOLDING;
     if (deadlines > UINT32_MAX / 2 || estimates > UINT32_MAX)
         return false;
@@ -109,6 +109,7 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
     }
     supply_init(c);
     plan_init(c);
+    heap_node_init(&c->fairness_due, DUE_FAIRNESS);
     c->supply_sequence = 1;
     c->config_default.set_aside = UINT64_MAX;
     c->config_user_default.weight = 1;

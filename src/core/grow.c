@@ -14,7 +14,9 @@
 #include "core/user.h"
 
 /* Most chunks that one fairness recall evens out: the next step sees how that went. */
-#define FAIRNESS_MAX 64u
+#define FAIRNESS_MAX     64u
+#define FAIRNESS_AT_ONCE 256u /* allocations; with more it is looked at every FAIRNESS_MS */
+#define FAIRNESS_MS      100u
 
 bool grow_allowed(core *c, allocation *a)
 {
@@ -44,31 +46,44 @@ static bool goes_first(const allocation *a, const allocation *b)
             return false;
         return u->id.v < v->id.v;
     }
-    bytes_t x = chunk_bytes(a, a->held), y = chunk_bytes(b, b->held);
-    return x != y ? x < y : a->id.v < b->id.v;
+    return allocation_hungrier(a, b);
 }
 
-static bool may_grow(core *c, allocation *a)
+static bool may_grow(core *c, allocation *a, bytes_t largest)
 {
-    return a->grow_round != c->grow_round && user_room(a->user) >= a->terms.chunk_size && grow_allowed(c, a);
+    return (a->terms.chunk_size <= largest || !list_empty(&a->recalls_for)) && a->grow_round != c->grow_round &&
+           user_room(a->user) >= a->terms.chunk_size && grow_allowed(c, a);
 }
 
-/* Who grows next; `ret_alone`: nobody else could. */
+/* Is the largest free piece, or what is held for one of them, enough for any? */
+static bool any_may_grow(const core *c, bytes_t largest)
+{
+    uint64_t small_enough = largest ? (2ull << (63 - __builtin_clzll(largest))) - 1 : 0;
+    return c->n_fairness || (c->hungry_sizes & small_enough);
+}
+
+/* Who grows next; `ret_alone`: nobody else could. Each user's are in turn already: two are looked for at most. */
 static allocation *next_to_grow(core *c, bool *ret_alone)
 {
     allocation *best = NULL;
     bytes_t largest = ledger_largest(c);
     *ret_alone = true;
+    if (!any_may_grow(c, largest))
+        return NULL;
     list_each(u, &c->user_list, user, node)
     {
+        bool first = true;
         list_each(a, &u->hungry, allocation, hungry_node)
         {
-            if ((a->terms.chunk_size > largest && list_empty(&a->recalls_for)) || !may_grow(c, a))
+            if (!may_grow(c, a, largest))
                 continue;
             if (best)
                 *ret_alone = false;
-            if (!best || goes_first(a, best))
+            if (first && (!best || goes_first(a, best)))
                 best = a;
+            first = false;
+            if (!*ret_alone)
+                break;
         }
     }
     return best;
@@ -90,10 +105,8 @@ static chunks_t grow_one(core *c, allocation *a, chunks_t most)
     bool fits = place_chunks(c, &a->terms, 1, most, only_host(a));
     holding_unlend(c, a);
     chunks_t grown = fits ? holding_grant_plan(c, a) : 0;
-    if (grown) {
+    if (grown)
         allocation_touch(c, a);
-        allocation_relist(c, a);
-    }
     return grown;
 }
 
@@ -174,9 +187,24 @@ static holding *donor_for(core *c, allocation *a)
     return best;
 }
 
+/* Among many, looking for who could give costs a walk over all: not at every release. */
+static bool at_leisure(core *c)
+{
+    if (c->allocations.used <= FAIRNESS_AT_ONCE)
+        return true;
+    if (c->now < c->fairness_at) {
+        heap_set(&c->deadlines, &c->fairness_due, c->fairness_at);
+        return false;
+    }
+    c->fairness_at = c->now + FAIRNESS_MS;
+    return true;
+}
+
 void fairness_settle(core *c)
 {
     allocation *a = NULL;
+    if (!at_leisure(c))
+        return;
     list_each(u, &c->user_list, user, node)
     {
         list_each(h, &u->hungry, allocation, hungry_node)
@@ -185,6 +213,7 @@ void fairness_settle(core *c)
                 continue;
             if (!a || goes_first(h, a))
                 a = h;
+            break; /* the others come after it */
         }
     }
     if (!a || c->n_waiting || !list_empty(&a->recalls_for) || a->hopeless == c->supply_sequence ||

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "core/allocation.h"
 #include "core/emit.h"
 #include "core/ledger.h"
 #include "core/supply.h"
@@ -99,6 +100,7 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
         holding_arm(c, x, returning ? c->now + c->timers.returning_ms : MS_NEVER);
     else
         mark_holding(c, x);
+    allocation_relist(c, a);
     if (!returning)
         x->freed_for = (allocation_id){0};
     /* Fewer chunks on a host in trouble: it may be over, or ask for less. */

@@ -152,9 +152,8 @@ static int load_allocation_end(core *c, allocation_id id)
     if (a->state == ALLOCATION_WAITING)
         queue_remove(c, a);
     forget_for(c, a);
-    if (!list_empty(&a->hungry_node))
-        c->n_hungry--;
-    list_node *nodes[] = {&a->owner_node, &a->hungry_node, &a->recallable_node, &a->node};
+    allocation_unlist(c, a);
+    list_node *nodes[] = {&a->owner_node, &a->node};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
         list_remove(nodes[i]);
     heap_set(&c->deadlines, &a->due, MS_NEVER);

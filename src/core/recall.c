@@ -119,6 +119,7 @@ recall *recall_restore(core *c, allocation *a, const record_recall *record)
     }
     count(c, r, left, true);
     a->n_open++;
+    c->n_fairness += record->reason == RECALL_FOR_FAIRNESS;
     r->beneficiary = allocation_find(c, record->beneficiary);
     if (r->beneficiary) {
         list_append(&r->beneficiary->recalls_for, &r->for_node);
@@ -183,6 +184,7 @@ void recall_discard(core *c, recall *r)
     else
         r->allocation->n_done--;
     r->allocation->n_open -= left != 0;
+    c->n_fairness -= left && r->r.reason == RECALL_FOR_FAIRNESS;
     if (left && r->r.overdue)
         r->allocation->n_overdue--;
     if (r->beneficiary)
@@ -218,6 +220,7 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
     list_remove(&r->for_node);
     if (r->allocation->n_open-- == RECALLS_OPEN)
         may_be_asked_again(c, r->allocation);
+    c->n_fairness -= r->r.reason == RECALL_FOR_FAIRNESS;
     allocation *whom = r->beneficiary;
     r->beneficiary = NULL;
     if (whom)

@@ -62,7 +62,6 @@ static int release_check(const core *c, const allocation *a, const session *s, u
 static void release_after(core *c, allocation *a)
 {
     recall_clamp(c, a);
-    allocation_relist(c, a);
     allocation_settle(c, a);
 }
 

@@ -91,7 +91,6 @@ void recall_due(core *c, recall *r)
     bool revocable = allocation_is(a, TERM_REVOCABLE);
     if (revocable) {
         revoke(c, r);
-        allocation_relist(c, a);
         recall_clamp(c, a);
         r = recall_find(c, id);
     }

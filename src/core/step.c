@@ -167,6 +167,10 @@ static void fire(core *c, heap_node *n)
     case DUE_RECALL:
         recall_due(c, container_of(n, recall, due));
         return;
+    case DUE_FAIRNESS:
+        heap_set(&c->deadlines, n, MS_NEVER);
+        c->freed = true;
+        return;
     default:
         assert(!"an unknown deadline");
     }
