@@ -1,12 +1,12 @@
 /*
  * core_bench.c - what a grant and a release cost inside the core, by number of hosts.
  *
- * Hosts are half full in random sizes; requests are of random size. One line for each number of hosts:
- *   core hosts=1000 ns_per_pair=... bytes_per_host=... bytes_per_allocation=... bytes_per_claim=...
- * With a queue, on hosts that are full: requests that wait for more than is free, and then a release that lets the
- * first of many waiters of one size go, who is replaced by a new one; growable allocations, each of which grows in its
- * turn. core waiters=1000 ns_per_pair=... ns_per_turn=... growable=1000 ns_per_growth=... The median of 5 runs.
- * Arguments: the numbers of hosts (default 1000 10000 100000 1000000).
+ * Hosts are half full in random sizes; requests are of random size. With a queue, on hosts that are full: requests that
+ * are granted and released while others wait for more than is free; then a release that lets the first of many waiters
+ * of one size go, who is replaced by a new one; growable allocations, each of which grows in its turn.
+ *
+ *   core_bench HOSTS
+ *   core_bench --waiters N
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 
 #include "core/core.h"
 
-#define RUNS  5
 #define PAIRS 20000
 #define KEPT  64 /* allocations alive at a time in the measured loop */
 
@@ -122,12 +121,6 @@ static void fill(bench *b, uint32_t hosts, bool half)
     e.session.link = 1;
     step(b, &e);
     b->session = reply_of(b)->session;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static double measure(bench *b)
@@ -249,43 +242,42 @@ static double measure_growth(uint32_t growable)
 
 static void run_crowd(uint32_t n)
 {
-    printf("core waiters=%u ns_per_pair=%.0f ns_per_turn=%.0f growable=%u ns_per_growth=%.0f\n", n, measure_pairs(n),
-           measure_turns(n), n, measure_growth(n));
-    fflush(stdout);
+    printf("pair_waiters\t%.0f\tns\n", measure_pairs(n));
+    printf("turn\t%.0f\tns\n", measure_turns(n));
+    printf("growth\t%.0f\tns\n", measure_growth(n));
 }
 
 static void run(uint32_t hosts)
 {
+    const core_limits round = {.hosts = 1u << 17,
+                               .users = 8,
+                               .sessions = 8,
+                               .allocations = 1u << 17,
+                               .holdings = 1u << 17,
+                               .claims = 1u << 17,
+                               .recalls = 64,
+                               .answers = 512};
     bench b = bench_open(hosts, true);
-    double ns[RUNS];
-    for (int i = 0; i < RUNS; i++)
-        ns[i] = measure(&b);
-    qsort(ns, RUNS, sizeof(ns[0]), by_value);
-    core_limits round = {.hosts = 1u << 17,
-                         .users = 8,
-                         .sessions = 8,
-                         .allocations = 1u << 17,
-                         .holdings = 1u << 17,
-                         .claims = 1u << 17,
-                         .recalls = 64,
-                         .answers = 512};
-    printf("core hosts=%u ns_per_pair=%.0f bytes_per_host=%.0f bytes_per_allocation=%.0f bytes_per_holding=%.0f "
-           "bytes_per_claim=%.0f\n",
-           hosts, ns[RUNS / 2], per(&round, offsetof(core_limits, hosts)),
-           per(&round, offsetof(core_limits, allocations)), per(&round, offsetof(core_limits, holdings)),
-           per(&round, offsetof(core_limits, claims)));
-    fflush(stdout);
+    measure(&b); /* warms caches and tables */
+    printf("pair\t%.0f\tns\n", measure(&b));
+    printf("bytes_per_host\t%.0f\tB\n", per(&round, offsetof(core_limits, hosts)));
+    printf("bytes_per_allocation\t%.0f\tB\n", per(&round, offsetof(core_limits, allocations)));
+    printf("bytes_per_holding\t%.0f\tB\n", per(&round, offsetof(core_limits, holdings)));
+    printf("bytes_per_claim\t%.0f\tB\n", per(&round, offsetof(core_limits, claims)));
     bench_close(&b);
 }
 
 int main(int argc, char **argv)
 {
-    static const uint32_t sizes[] = {1000, 10000, 100000, 1000000};
-    for (size_t i = 0; argc == 1 && i < 3; i++)
-        run_crowd((const uint32_t[]){10, 100, 1000}[i]);
-    for (int i = 1; i < argc; i++)
-        run((uint32_t)strtoul(argv[i], NULL, 10));
-    for (size_t i = 0; argc == 1 && i < sizeof(sizes) / sizeof(sizes[0]); i++)
-        run(sizes[i]);
+    bool waiters = argc == 3 && strcmp(argv[1], "--waiters") == 0;
+    uint32_t n = argc == 2 || waiters ? (uint32_t)strtoul(argv[argc - 1], NULL, 10) : 0;
+    if (n == 0 || (waiters && n > 2000)) {
+        fprintf(stderr, "usage: core_bench HOSTS | core_bench --waiters N (at most 2000)\n");
+        return 2;
+    }
+    if (waiters)
+        run_crowd(n);
+    else
+        run(n);
     return 0;
 }

@@ -1,8 +1,11 @@
 /*
  * record.c - records to and from bytes.
  *
- * A record is u16 length of what follows, u8 kind, fields little-endian in the order below; a text is u8 length and its
- * bytes. One list of fields serves both directions, so that they cannot differ.
+ * A record is u16 length of what follows, u8 kind, then its fields in the order below. A number is its value + 1 (so
+ * that "never" and "none", all bits set, become 0) in groups of seven bits, low ones first, the top bit set in all but
+ * the last byte, in as few bytes as can be: most are one or two, and the journal is a third of what it would be.
+ * Choices are one byte; a text is one byte of length and its bytes. One list of fields serves both directions, so that
+ * they cannot differ.
  */
 #include "core/record.h"
 
@@ -24,40 +27,80 @@ static bool room(codec *c, size_t n)
     return !c->failed;
 }
 
-static uint64_t number(codec *c, uint64_t v, size_t bytes)
+/* One byte. */
+static uint8_t byte(codec *c, uint8_t v)
 {
-    if (!room(c, bytes))
+    if (!room(c, 1))
         return v;
-    if (c->to) {
-        for (size_t i = 0; i < bytes; i++)
-            c->to[c->at + i] = (uint8_t)(v >> 8 * i);
-    } else {
-        v = 0;
-        for (size_t i = 0; i < bytes; i++)
-            v |= (uint64_t)c->from[c->at + i] << 8 * i;
-    }
-    c->at += bytes;
+    if (c->to)
+        c->to[c->at] = v;
+    else
+        v = c->from[c->at];
+    c->at++;
     return v;
+}
+
+#define GROUPS_MAX 10u /* of seven bits in 64 */
+
+static void number_write(codec *c, uint64_t v)
+{
+    uint8_t bytes[GROUPS_MAX];
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7)
+        bytes[n++] = (uint8_t)(v | 0x80);
+    bytes[n++] = (uint8_t)v;
+    if (!room(c, n))
+        return;
+    memcpy(c->to + c->at, bytes, n);
+    c->at += n;
+}
+
+/* The only way to write a value of at most `most` is the one that is accepted. */
+static uint64_t number_read(codec *c, uint64_t most)
+{
+    uint64_t v = 0;
+    for (size_t n = 0; n < GROUPS_MAX && room(c, 1); n++) {
+        uint64_t group = c->from[c->at] & 0x7f;
+        bool last = (c->from[c->at++] & 0x80) == 0;
+        if (n == GROUPS_MAX - 1 && group > 1)
+            break; /* more than 64 bits */
+        v |= group << 7 * n;
+        if (!last)
+            continue;
+        c->failed |= v > most || (n > 0 && group == 0);
+        return v;
+    }
+    c->failed = true;
+    return 0;
 }
 
 static void u64(codec *c, uint64_t *v)
 {
-    *v = number(c, *v, 8);
+    if (c->to)
+        number_write(c, *v + 1);
+    else
+        *v = number_read(c, UINT64_MAX) - 1;
 }
 
 static void u32(codec *c, uint32_t *v)
 {
-    *v = (uint32_t)number(c, *v, 4);
+    if (c->to)
+        number_write(c, (uint32_t)(*v + 1));
+    else
+        *v = (uint32_t)number_read(c, UINT32_MAX) - 1;
 }
 
 static void i32(codec *c, int32_t *v)
 {
-    *v = (int32_t)(uint32_t)number(c, (uint32_t)*v, 4);
+    uint32_t bits = (uint32_t)*v;
+    u32(c, &bits);
+    if (!c->to)
+        *v = (int32_t)bits;
 }
 
 static void flag(codec *c, bool *v)
 {
-    uint64_t n = number(c, *v ? 1 : 0, 1);
+    uint8_t n = byte(c, *v ? 1 : 0);
     c->failed |= n > 1;
     *v = n == 1;
 }
@@ -65,9 +108,9 @@ static void flag(codec *c, bool *v)
 /* A value from `low` to `high` in one byte. */
 static uint32_t choice(codec *c, uint32_t v, uint32_t low, uint32_t high)
 {
-    uint64_t n = number(c, v, 1);
+    uint32_t n = byte(c, (uint8_t)v);
     c->failed |= n < low || n > high;
-    return (uint32_t)n;
+    return n;
 }
 
 static void raw(codec *c, uint8_t *bytes, size_t n)
@@ -88,7 +131,7 @@ static void text(codec *c, char *s, size_t size)
     if (c->to)
         while (n < size && s[n])
             n++;
-    n = number(c, n, 1);
+    n = byte(c, (uint8_t)n);
     if (n >= size)
         c->failed = true;
     if (c->failed)

@@ -3,7 +3,7 @@
  *
  * A record is the new durable value of one noun, or its end. Putting the same record twice
  * changes nothing, so a snapshot is a list of records too, in the canonical order of
- * core_export(). The encoding is fixed little-endian and pure: the same record is the same
+ * core_export(). The encoding is pure, and there is one for each record: the same record is the same
  * bytes on every machine (I7). Foreign memory, use, peaks, offers and preferences are soft and
  * have no records.
  */
