@@ -106,14 +106,14 @@ GRANARY_API int granary_client_open(granary_client **ret, const granary_client_o
 GRANARY_API void granary_client_close(granary_client *client);
 
 /*
- * The last error of the calling thread on this client, with details, or "". Valid until its next call. With NULL: why its last
- * granary_client_open() failed.
+ * The last error of the calling thread on this client, with details, or "". Valid until its next call. With NULL: why
+ * its last granary_client_open() failed.
  */
 GRANARY_API const char *granary_client_error(const granary_client *client);
 
 /*
- * Readable when granary_client_dispatch() has work: for a client with a thread, when something has changed. Constant for
- * the client's life; never read it. Timers are behind it, too.
+ * Readable when granary_client_dispatch() has work: for a client with a thread, when something has changed. Constant
+ * for the client's life; never read it. Timers are behind it, too.
  */
 GRANARY_API int granary_client_fd(const granary_client *client);
 
@@ -138,35 +138,35 @@ enum {
 };
 
 typedef struct {
-    const char *label;     /* NULL: the program's name */
-    uint64_t chunk_size;   /* bytes, at least 1 */
-    uint32_t want;         /* chunks, at least 1 */
-    uint32_t min;          /* 0 with GROWABLE, else 0 means want */
-    uint32_t flags;        /* GRANARY_* above */
-    int priority;          /* above 0: operator only */
-    int64_t notice_ms;     /* 0: the broker's default */
-    int64_t wait_ms;       /* how long to queue; 0: for ever */
-    const char *hosts;     /* "name,!name,label,key=value"; NULL: any */
+    const char *label;   /* NULL: the program's name */
+    uint64_t chunk_size; /* bytes, at least 1 */
+    uint32_t want;       /* chunks, at least 1 */
+    uint32_t min;        /* 0 with GROWABLE, else 0 means want */
+    uint32_t flags;      /* GRANARY_* above */
+    int priority;        /* above 0: operator only */
+    int64_t notice_ms;   /* 0: the broker's default */
+    int64_t wait_ms;     /* how long to queue; 0: for ever */
+    const char *hosts;   /* "name,!name,label,key=value"; NULL: any */
 } granary_request;
 
 typedef struct {
-    uint32_t host;         /* see granary_host_name() */
+    uint32_t host; /* see granary_host_name() */
     uint32_t chunks;
 } granary_extent;
 
 typedef struct {
     uint64_t id;
-    uint64_t version;      /* rises with every change */
+    uint64_t version; /* rises with every change */
     uint32_t want;
-    uint32_t chunks;       /* sum over extents */
+    uint32_t chunks; /* sum over extents */
     size_t n_extents;
     granary_extent *extents; /* owned; granary_allocation_finish() frees */
 } granary_allocation;
 
 typedef struct {
-    uint32_t place;        /* in the queue; 1 = first */
-    int64_t expected_ms;   /* -1: unknown */
-    char reason[160];      /* for people */
+    uint32_t place;      /* in the queue; 1 = first */
+    int64_t expected_ms; /* -1: unknown */
+    char reason[160];    /* for people */
 } granary_wait_info;
 
 /*
@@ -180,12 +180,13 @@ GRANARY_API int granary_allocate(granary_client *client, const granary_request *
                                  int (*progress)(const granary_wait_info *info, void *userdata), void *userdata);
 GRANARY_API void granary_allocation_finish(granary_allocation *allocation);
 
-/* Gives chunks back, for good: `n` 0 = all. Chunks whose tasks still run go when those end. E_STATE: more than is held. */
+/* Gives chunks back, for good: `n` 0 = all. Chunks whose tasks still run go when those end. E_STATE: more than is held.
+ */
 GRANARY_API int granary_release(granary_client *client, uint64_t allocation, const granary_extent *extents, size_t n);
 
 /* The broker picks `count` chunks that are not in `busy`, and says which in `*ret` (finish it). */
-GRANARY_API int granary_release_n(granary_client *client, uint64_t allocation, uint32_t count, const granary_extent *busy,
-                                  size_t n_busy, granary_allocation *ret);
+GRANARY_API int granary_release_n(granary_client *client, uint64_t allocation, uint32_t count,
+                                  const granary_extent *busy, size_t n_busy, granary_allocation *ret);
 
 /*
  * Makes a limits group of `chunks` chunks on the local host. `*ret` is its number. A process enters it
@@ -205,21 +206,22 @@ GRANARY_API int granary_claim_start(granary_client *client, uint64_t allocation,
 GRANARY_API int granary_claim_enter(granary_client *client, uint64_t claim, int pidfd);
 
 typedef struct {
-    int cause;             /* 0 exit, 1 out of memory, 2 killed by Granary */
-    uint64_t peak;         /* bytes: anonymous, shared and kernel memory */
+    int cause;     /* 0 exit, 1 out of memory, 2 killed by Granary */
+    uint64_t peak; /* bytes: anonymous, shared and kernel memory */
 } granary_claim_end;
 
 /* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
 GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, granary_claim_end *ret);
 
 /*
- * Resizes the claim, waiting up to `timeout_ms`. Fewer chunks: the agent confirms first that use is below. More: out of what
- * is held there and unclaimed. E_STATE: still above, or more than is held.
+ * Resizes the claim, waiting up to `timeout_ms`. Fewer chunks: the agent confirms first that use is below. More: out of
+ * what is held there and unclaimed. E_STATE: still above, or more than is held.
  */
 GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 
 /* Ends the claim, with `kill` also what still runs in it, and waits until it is seen empty. `ret` may be NULL. */
-GRANARY_API int granary_claim_close(granary_client *client, uint64_t claim, bool kill, int timeout_ms, granary_claim_end *ret);
+GRANARY_API int granary_claim_close(granary_client *client, uint64_t claim, bool kill, int timeout_ms,
+                                    granary_claim_end *ret);
 
 /* The name of a host, or "?". Valid until the client is closed. */
 GRANARY_API const char *granary_host_name(granary_client *client, uint32_t host);
@@ -233,7 +235,8 @@ GRANARY_API uint32_t granary_local_host(granary_client *client);
 
 /*
  * The name of the broker's books. Give each task GRANARY_CLAIM="<broker id>.<claim>" in its environment: where nothing
- * can be limited, what a task leaves behind is known by that. Valid also in a forked child, if asked for before the fork.
+ * can be limited, what a task leaves behind is known by that. Valid also in a forked child, if asked for before the
+ * fork.
  */
 GRANARY_API void granary_broker_id(granary_client *client, char to[GRANARY_BROKER_ID_MAX]);
 
@@ -243,10 +246,10 @@ GRANARY_API void granary_broker_id(granary_client *client, char to[GRANARY_BROKE
  * gate, and ends the child (status 125) when the parent dies before. In the parent it returns the pid.
  */
 typedef struct {
-    int pid;               /* of the child */
-    int pidfd;             /* owned by the gate */
-    int fd;                /* owned by the gate */
-    uint64_t claim;        /* set it before granary_gate_open(): the child finds it here after granary_gate_wait() */
+    int pid;        /* of the child */
+    int pidfd;      /* owned by the gate */
+    int fd;         /* owned by the gate */
+    uint64_t claim; /* set it before granary_gate_open(): the child finds it here after granary_gate_wait() */
 } granary_gate;
 
 GRANARY_API int granary_gate_fork(granary_gate *ret);
@@ -262,9 +265,9 @@ typedef struct granary_pool granary_pool;
 typedef struct {
     const char *label;
     uint64_t chunk_size;
-    uint32_t min;          /* firm chunks; the open waits for these. 0: starts when memory frees up */
+    uint32_t min; /* firm chunks; the open waits for these. 0: starts when memory frees up */
     uint32_t want;
-    uint32_t flags;        /* besides GROWABLE, SHRINKABLE and RECALLABLE, which every pool is */
+    uint32_t flags; /* besides GROWABLE, SHRINKABLE and RECALLABLE, which every pool is */
     int priority;
     int64_t notice_ms;
     const char *hosts;
@@ -272,20 +275,20 @@ typedef struct {
 
 /* A place for one task after another: plain data, copy it freely. */
 typedef struct {
-    uint64_t id;           /* of the slot; 0 = none */
-    uint64_t claim;        /* left by an earlier task, to be used again; 0 = none yet */
+    uint64_t id;    /* of the slot; 0 = none */
+    uint64_t claim; /* left by an earlier task, to be used again; 0 = none yet */
     uint32_t host;
     uint32_t chunks;
 } granary_slot;
 
 typedef struct {
-    uint32_t held;         /* chunks the pool holds now */
+    uint32_t held; /* chunks the pool holds now */
     uint32_t want;
-    uint32_t busy;         /* chunks in slots that are handed out */
-    uint32_t wanted_back;  /* chunks recalled and not yet given */
-    uint64_t given_back;   /* chunks given back by recall, so far */
-    uint64_t recalls;      /* so far */
-    uint32_t place;        /* while nothing is held: place in the queue, 0 = not queued */
+    uint32_t busy;        /* chunks in slots that are handed out */
+    uint32_t wanted_back; /* chunks recalled and not yet given */
+    uint64_t given_back;  /* chunks given back by recall, so far */
+    uint64_t recalls;     /* so far */
+    uint32_t place;       /* while nothing is held: place in the queue, 0 = not queued */
 } granary_pool_stats;
 
 /* NULL when it fails: granary_client_error() tells. Does not wait for memory. */
@@ -337,12 +340,14 @@ GRANARY_API void granary_pool_interrupt(granary_pool *pool);
 
 GRANARY_API void granary_pool_stats_get(granary_pool *pool, granary_pool_stats *ret);
 
-/* Number of the pool's allocation (GRANARY_ALLOCATION of its tasks); 0 before the broker has answered the first request. */
+/* Number of the pool's allocation (GRANARY_ALLOCATION of its tasks); 0 before the broker has answered the first
+ * request. */
 GRANARY_API uint64_t granary_pool_allocation(granary_pool *pool);
 
 /*
  * The three calls above without waiting, for event loops that run many short tasks: start one, go on, and take its
- * answer after a dispatch. At most one started call for each slot at a time (E_STATE), and as many at once as there are slots.
+ * answer after a dispatch. At most one started call for each slot at a time (E_STATE), and as many at once as there are
+ * slots.
  */
 typedef enum {
     GRANARY_SLOT_ENTER = 1, /* granary_slot_enter() */
@@ -351,14 +356,15 @@ typedef enum {
 } granary_slot_call;
 
 typedef struct {
-    uint64_t tag;           /* as given at the start */
+    uint64_t tag; /* as given at the start */
     uint64_t slot;
     granary_slot_call call;
-    int status;             /* what the waiting call would have returned */
-    granary_claim_end end;  /* NEXT, RELEASE: of the task that ended; cause 0, peak 0 when status is negative */
+    int status;            /* what the waiting call would have returned */
+    granary_claim_end end; /* NEXT, RELEASE: of the task that ended; cause 0, peak 0 when status is negative */
 } granary_slot_answer;
 
-/* `pidfd` (ENTER, NEXT; else ignored) is borrowed for this call only. Errors: E_STATE, E_INVALID, E_LOST: no answer follows. */
+/* `pidfd` (ENTER, NEXT; else ignored) is borrowed for this call only. Errors: E_STATE, E_INVALID, E_LOST: no answer
+ * follows. */
 GRANARY_API int granary_slot_start(granary_pool *pool, const granary_slot *slot, granary_slot_call call, int pidfd,
                                    uint64_t tag);
 
@@ -376,7 +382,7 @@ typedef struct granary_cache granary_cache;
 typedef struct {
     const char *label;
     uint64_t chunk_size;
-    uint32_t min, want;    /* min 0 means 1: the program's own memory is in the claim, too */
+    uint32_t min, want; /* min 0 means 1: the program's own memory is in the claim, too */
     /*
      * Asked to use at most `bytes`. Free memory (and return it to the kernel), then return; called on the client's
      * thread, or inside dispatch for event-loop clients. The chunks go once the agent sees that use is below.
@@ -393,7 +399,8 @@ typedef struct {
 GRANARY_API int granary_cache_open(granary_client *client, const granary_cache_options *options, granary_cache **ret);
 GRANARY_API uint64_t granary_cache_bytes(const granary_cache *cache); /* may be used now */
 
-/* No more callbacks. The chunks go when this process ends: its memory is still charged. Not from a callback. NULL is fine. */
+/* No more callbacks. The chunks go when this process ends: its memory is still charged. Not from a callback. NULL is
+ * fine. */
 GRANARY_API void granary_cache_close(granary_cache *cache);
 
 #ifdef __cplusplus

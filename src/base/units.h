@@ -17,15 +17,29 @@ typedef uint64_t ms_t;     /* CLOCK_BOOTTIME milliseconds, or a span of them */
 
 #define MS_NEVER UINT64_MAX /* a deadline that does not come */
 
-typedef struct { uint64_t v; } allocation_id;
-typedef struct { uint64_t v; } session_id;
-typedef struct { uint64_t v; } recall_id;
-typedef struct { uint64_t v; } generation; /* names a claim; never reused */
-typedef struct { uint64_t v; } request_no; /* of a session; rises by one */
-typedef struct { uint32_t v; } host_id;    /* index of a host; rises in order of registration */
-typedef struct { uint32_t v; } user_id;    /* the kernel's uid */
+typedef struct {
+    uint64_t v;
+} allocation_id;
+typedef struct {
+    uint64_t v;
+} session_id;
+typedef struct {
+    uint64_t v;
+} recall_id;
+typedef struct {
+    uint64_t v;
+} generation; /* names a claim; never reused */
+typedef struct {
+    uint64_t v;
+} request_no; /* of a session; rises by one */
+typedef struct {
+    uint32_t v;
+} host_id; /* index of a host; rises in order of registration */
+typedef struct {
+    uint32_t v;
+} user_id; /* the kernel's uid */
 
-#define HOST_NONE ((host_id){ UINT32_MAX })
+#define HOST_NONE ((host_id){UINT32_MAX})
 
 #define KIB(n) ((bytes_t)(n) << 10)
 #define MIB(n) ((bytes_t)(n) << 20)

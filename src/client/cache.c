@@ -10,6 +10,7 @@
  */
 #include "client/cache.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -356,6 +357,7 @@ int granary_cache_open(granary_client *c, const granary_cache_options *options, 
         r = cache_create(c, options, &k);
     if (r < 0)
         return r;
+    assert(k);
     pthread_mutex_lock(&c->lock);
     r = cache_open(c, k);
     pthread_mutex_unlock(&c->lock);

@@ -6,6 +6,7 @@
  */
 #include "client/claim.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/status.h"
@@ -77,6 +78,7 @@ void claims_finish(granary_client *c)
 /* Opened: kept, so that its end is known whenever it is asked for. */
 static int claim_keep(granary_client *c, client_claim *claim, uint64_t lease, int status, Granary__Reply *reply)
 {
+    assert(status < 0 || reply);
     if (status == 0 && reply->claim == 0)
         status = client_fail(c, STATUS_PROTOCOL, "the broker opened a claim without a number");
     if (status < 0) {

@@ -3,6 +3,7 @@
  */
 #include "client/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -192,6 +193,7 @@ int granary_client_open(granary_client **ret, const granary_client_options *opti
     int r = client_create(o, &c);
     if (r < 0)
         return r;
+    assert(c);
     r = find_socket(o->socket, &c->link.socket);
     c->link.program = program_name(o->program);
     if (r == 0 && !c->link.program)

@@ -34,7 +34,7 @@ uint32_t hosts_local(const hosts *h)
     for (const host_name *n = h->first; name && n; n = n->next)
         if (strcmp(n->name, name) == 0)
             return n->id;
-    return !h->local && h->count == 1 ? h->first->id : UINT32_MAX; /* no other could be meant */
+    return !h->local && h->count == 1 && h->first ? h->first->id : UINT32_MAX; /* no other could be meant */
 }
 
 static int learn_one(hosts *h, const Granary__HostInfo *info)

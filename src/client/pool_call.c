@@ -5,6 +5,7 @@
  * the event loop's start here and take the answer later. Enter: a claim of its own for a slot's first task, Enter for
  * the next ones. Release: Empty when the slot is kept, Close when it is wanted back.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,7 @@ static int call_start(granary_pool *p, const granary_slot *slot, granary_slot_ca
     int r = call_check(p, slot, kind, pidfd, &s);
     if (r < 0)
         return r;
+    assert(s);
     slot_call *call = calloc(1, sizeof *call);
     if (!call)
         return client_fail(p->client, STATUS_NO_MEMORY, "%s", "");
@@ -196,8 +198,12 @@ static int call_start(granary_pool *p, const granary_slot *slot, granary_slot_ca
     if (r < 0) {
         call_remove(call);
         free(call);
+        if (kept)
+            *kept = NULL;
         pool_drop(p);
-        return call_status(p->client, r, NULL);
+        r = call_status(p->client, r, NULL);
+        assert(r < 0);
+        return r;
     }
     if (kind == GRANARY_SLOT_NEXT)
         pool_state_next(&p->state, client_now(), slot->id);
@@ -209,11 +215,12 @@ static int call_wait_done(granary_pool *p, const granary_slot *slot, granary_slo
                           granary_claim_end *ret)
 {
     granary_client *c = p->client;
-    slot_call *call;
+    slot_call *call = NULL;
     pthread_mutex_lock(&c->lock);
     int r = call_start(p, slot, kind, pidfd, 0, false, &call);
     if (r == 0) {
-        while (!call->done)
+        assert(call);
+        while (!call->done) /* a kept call is freed here only. NOLINT(clang-analyzer-unix.Malloc) */
             client_wait(c, MS_NEVER);
         r = call_status(c, call->answer.status, NULL);
         if (r == 0 && ret)

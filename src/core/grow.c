@@ -160,6 +160,7 @@ static bool stays_above(const allocation *d, bytes_t gives, const allocation *a,
 /* Chunks of the donor on this host that make room for one chunk of `a`; 0 = not possible. */
 static chunks_t price(const holding *x, const allocation *a)
 {
+    assert(x->host);
     bytes_t missing = a->terms.chunk_size > x->host->free ? a->terms.chunk_size - x->host->free : 0;
     bytes_t size = x->allocation->terms.chunk_size, n = missing / size + (missing % size != 0);
     if (n == 0 || n > recall_possible_at(x))

@@ -86,7 +86,7 @@ static void escape(const char *from, char *to, size_t size)
 static void print(const log_book *l, const log_line *line)
 {
     time_t seconds = (time_t)(line->wall_ms / 1000);
-    struct tm when;
+    struct tm when = {0};
     char stamp[32] = "?";
     if (gmtime_r(&seconds, &when))
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &when);
@@ -119,7 +119,7 @@ static entry *entry_next(log_book *l, log_level level, log_format format)
 static void entry_tell(log_book *l, bool to_stderr)
 {
     char text[LOG_TEXT_MAX];
-    log_line line;
+    log_line line = {0};
     if (!to_stderr && !l->listener)
         return;
     log_at(l, 0, text, &line);

@@ -19,7 +19,8 @@ typedef struct {
     int fd;              /* -1, or a close-on-exec descriptor that the caller now owns */
 } frame;
 
-/* Takes over `fd` (made nonblocking, close-on-exec). `from` is what the other side is. STATUS_NO_MEMORY, STATUS_SYSTEM: fd stays the caller's. */
+/* Takes over `fd` (made nonblocking, close-on-exec). `from` is what the other side is. STATUS_NO_MEMORY, STATUS_SYSTEM:
+ * fd stays the caller's. */
 int channel_create(channel **ret, int fd, peer_state from);
 void channel_destroy(channel *c); /* closes the fd and every descriptor not handed out; NULL is fine */
 

@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1u
-#define FRAME_HEADER_BYTES 24u
-#define FRAME_BODY_MAX (1u << 20)       /* after the hello */
+#define PROTOCOL_VERSION     1u
+#define FRAME_HEADER_BYTES   24u
+#define FRAME_BODY_MAX       (1u << 20) /* after the hello */
 #define FRAME_BODY_MAX_HELLO (4u << 10) /* a client's hello: a stranger may not make us allocate more */
-#define FRAME_HAS_FD 1u
+#define FRAME_HAS_FD         1u
 
 typedef struct {
     uint32_t length; /* of the body */
@@ -26,9 +26,9 @@ typedef struct {
 
 /* The other side's role and how far the conversation is. */
 typedef enum {
-    PEER_CLIENT_NEW,  /* a client before its hello */
-    PEER_CLIENT,      /* a client with a session */
-    PEER_AGENT_NEW,   /* an agent before its hello */
+    PEER_CLIENT_NEW, /* a client before its hello */
+    PEER_CLIENT,     /* a client with a session */
+    PEER_AGENT_NEW,  /* an agent before its hello */
     PEER_AGENT,
     PEER_BROKER_TO_CLIENT_NEW, /* seen from a client: before the welcome */
     PEER_BROKER_TO_CLIENT,

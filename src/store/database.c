@@ -124,7 +124,7 @@ int database_ask_text(sqlite3 *db, const char *text, char *to, size_t size)
 
 int database_ask_number(sqlite3 *db, const char *text, uint64_t *ret)
 {
-    char digits[24], *end;
+    char digits[24] = "", *end;
     int rc = database_ask_text(db, text, digits, sizeof digits);
     if (rc != SQLITE_OK)
         return rc;

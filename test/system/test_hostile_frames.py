@@ -327,9 +327,8 @@ def test_too_many_connections(make_broker):
     for _ in range(8):
         wires.append(broker.wire())
         wires[-1].hello()
-    with pytest.raises(granary_wire.Closed) as refused:
-        broker.wire().hello()
-    assert refused.value.error is None or refused.value.error.status == BUSY
+    error = broker.wire().until_closed()  # told without being asked: a hello might cross the close
+    assert error is not None and error.status == BUSY, error
     for wire in wires[:4]:
         wire.close()
     processes.wait_for(lambda: can_greet(broker), 5, "a place that was left is given again")
@@ -340,7 +339,7 @@ def can_greet(broker):
     try:
         wire.hello()
         return True
-    except granary_wire.Closed:
+    except (granary_wire.Closed, OSError):
         return False
     finally:
         wire.close()
