@@ -119,6 +119,10 @@ static void show_reply(world *w, const effect_reply *r)
     size_field(w, "peak", r->peak);
     for (uint32_t i = 0; i < r->n_extents; i++)
         fprintf(w->out, "%s%s:%u", i ? " " : " at ", world_host_name(w, r->extents[i].host), r->extents[i].chunks);
+    for (uint32_t i = 0; i < r->n_asks; i++)
+        fprintf(w->out, "%s%u of %s on %s in %s", i ? ", " : " would ask ", r->asks[i].chunks,
+                world_allocation_name(w, r->asks[i].allocation), world_host_name(w, r->asks[i].host),
+                span_text(r->asks[i].expected_ms));
     fputs(r->link ? "\n" : " (detached)\n", w->out);
 }
 
