@@ -134,7 +134,8 @@ enum {
     GRANARY_GROWABLE = 1u << 5,
     GRANARY_RECALLABLE = 1u << 6,
     GRANARY_REVOCABLE = 1u << 7,
-    GRANARY_NO_WAIT = 1u << 8
+    GRANARY_NO_WAIT = 1u << 8,
+    GRANARY_KEEP = 1u << 9 /* GROWABLE is RECALLABLE, too, unless this is set: what was granted is never asked back */
 };
 
 typedef struct {

@@ -243,7 +243,7 @@ void allocations_hosts_changed(granary_client *c)
 
 int allocation_check(const granary_client *c, const granary_request *q)
 {
-    const uint32_t known = (GRANARY_NO_WAIT << 1) - 1;
+    const uint32_t known = (GRANARY_KEEP << 1) - 1;
     if (q->chunk_size == 0)
         return client_fail(c, STATUS_INVALID, "chunk_size is 0: a chunk is at least 1 byte");
     if (q->want == 0)
@@ -254,6 +254,8 @@ int allocation_check(const granary_client *c, const granary_request *q)
         return client_fail(c, STATUS_INVALID, "chunk_size times want is more than 64 bits hold");
     if (q->flags & ~known)
         return client_fail(c, STATUS_INVALID, "flags %#x are not known", q->flags & ~known);
+    if ((q->flags & GRANARY_KEEP) && (q->flags & (GRANARY_RECALLABLE | GRANARY_REVOCABLE)))
+        return client_fail(c, STATUS_INVALID, "flag KEEP contradicts RECALLABLE and REVOCABLE: leave one out");
     if (q->notice_ms < 0 || q->wait_ms < 0)
         return client_fail(c, STATUS_INVALID, "a time is negative");
     return 0;

@@ -362,12 +362,6 @@ static bool solve(core *c, const demand *d, ms_t *ret_by)
 
 /* ---- the question ---- */
 
-static bool under_way(const allocation *a)
-{
-    list_each(r, &a->recalls_for, recall, for_node) if (!r->r.overdue) return true;
-    return false;
-}
-
 static void ask(core *c, effect_push *p, allocation *donor, const allocation *waiter)
 {
     p->count = recall_possible(donor);
@@ -407,7 +401,7 @@ static uint32_t ask_all(core *c, allocation *a)
 void choose_start(core *c, allocation *a)
 {
     if (a->ask != ASK_NONE || list_empty(&c->recallable) || a->hopeless == c->supply_sequence ||
-        a->n_for >= RECALLS_OPEN || under_way(a))
+        a->n_for >= RECALLS_OPEN || recall_under_way(a))
         return;
     if (c->now < a->choose_at) { /* what became free since is looked at then */
         if (a->look.at > a->choose_at)

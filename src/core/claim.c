@@ -119,7 +119,7 @@ static void tell_end(core *c, const claim *k, claim_cause cause)
     }
 }
 
-void claim_end(core *c, claim *k, claim_cause cause, bool order)
+static void end(core *c, claim *k, claim_cause cause, bool order, bool tell)
 {
     allocation *a = k->allocation;
     host *h = k->host;
@@ -140,7 +140,8 @@ void claim_end(core *c, claim *k, claim_cause cause, bool order)
         c->counters_dirty = true;
     if (order && h->connected)
         emit_order(c, ORDER_CLOSE, k);
-    tell_end(c, k, cause);
+    if (tell)
+        tell_end(c, k, cause);
     effect_note *n =
         emit_note_of(c, k->state == CLAIM_QUARANTINED ? NOTE_UNQUARANTINED : NOTE_CLAIM_ENDED, a, h, k->chunks);
     n->claim = k->gen;
@@ -165,6 +166,11 @@ void claim_end(core *c, claim *k, claim_cause cause, bool order)
     if (h->draining)
         trouble_mark(c, h);
     allocation_settle(c, a);
+}
+
+void claim_end(core *c, claim *k, claim_cause cause, bool order)
+{
+    end(c, k, cause, order, true);
 }
 
 void claim_orphan(core *c, claim *k)
@@ -269,7 +275,7 @@ void claim_on_opened(core *c, const event_claim_answer *e)
         /* Nothing runs in it; told to end meanwhile, it is over all the same. */
         if (p)
             pending_reply(c, p, (outcome){.status = agent_status(e->status), .allocation = k->allocation->id});
-        claim_end(c, k, CAUSE_EXIT, true);
+        end(c, k, CAUSE_EXIT, true, false); /* its reply said so: there never was a claim that could end */
         return;
     }
     claim_set_state(c, k, CLAIM_OPEN);

@@ -217,7 +217,7 @@ void fairness_settle(core *c)
             break; /* the others come after it */
         }
     }
-    if (!a || c->n_waiting || !list_empty(&a->recalls_for) || a->hopeless == c->supply_sequence ||
+    if (!a || c->n_waiting || recall_under_way(a) || a->n_for >= RECALLS_OPEN || a->hopeless == c->supply_sequence ||
         emit_room(c) < ROOM_FOR_DECISION)
         return;
     holding *x = donor_for(c, a);

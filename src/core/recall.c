@@ -38,6 +38,12 @@ chunks_t recall_possible_at(const holding *x)
     return n < here ? n : here;
 }
 
+bool recall_under_way(const allocation *a)
+{
+    list_each(r, &a->recalls_for, recall, for_node) if (!r->r.overdue) return true;
+    return false;
+}
+
 chunks_t recall_asked_by_operator(const allocation *a)
 {
     chunks_t n = 0;
@@ -204,6 +210,13 @@ static void may_be_asked_again(core *c, allocation *a)
     list_each(x, &a->holdings, holding, node) if (x->host->draining || x->host->overdraft) trouble_mark(c, x->host);
 }
 
+/* Others gave what these are late with: what is still unfair then is asked anew. */
+static void withdraw_overdue(core *c, allocation *whom, const allocation *giver)
+{
+    list_each_safe(r, &whom->recalls_for, recall, for_node) if (r->r.overdue && r->allocation != giver)
+        recall_withdraw(c, r);
+}
+
 void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
 {
     assert(n > 0 && n <= recall_left(r));
@@ -225,6 +238,8 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
     r->beneficiary = NULL;
     if (whom)
         whom->n_for--;
+    if (whom && r->r.reason == RECALL_FOR_FAIRNESS && field == &r->r.released)
+        withdraw_overdue(c, whom, r->allocation);
     /* A live one waits only as long as something is asked back for it; from now on it grows in its turn. */
     if (whom && whom->state == ALLOCATION_LIVE && list_empty(&whom->recalls_for))
         holding_unreserve_all(c, whom);

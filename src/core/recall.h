@@ -21,6 +21,9 @@ chunks_t recall_willing(const allocation *a);
 chunks_t recall_possible_at(const holding *x);
 chunks_t recall_asked_by_operator(const allocation *a);
 
+/* Is something asked back for it that may still come in time? Overdue ones are not waited for: others are asked. */
+bool recall_under_way(const allocation *a);
+
 /* Makes and pushes one; host NULL = any. NULL: the table is full, or RECALLS_OPEN. */
 recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *beneficiary, host *h, chunks_t count);
 /* For loading: links a record that is consistent. NULL: full. */

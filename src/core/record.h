@@ -44,6 +44,7 @@ enum {
     TERM_REVOCABLE = 1u << 7,      /* may be killed after the notice */
     TERM_NO_WAIT = 1u << 8,        /* fail at once rather than queue */
     TERM_ALL = (1u << 9) - 1,
+    TERM_KEEP = 1u << 9, /* of requests, never in the books: GROWABLE without RECALLABLE */
 };
 
 typedef struct {

@@ -361,6 +361,8 @@ bytes_t view_stranded(const core *c, host_id id, stranded_reason *ret_reason)
         reason = STRANDED_SILENT;
     else if (h->draining)
         reason = STRANDED_DRAINING;
+    else if (!ledger_placeable(h))
+        reason = STRANDED_FRESH;
     *ret_reason = reason;
     return h->free;
 }
@@ -398,6 +400,7 @@ const char *recall_reason_name(recall_reason reason)
 
 const char *stranded_reason_name(stranded_reason reason)
 {
-    static const char *const names[] = {"?", "too small a piece", "draining", "silent", "excluded"};
+    static const char *const names[] = {"?",      "too small a piece", "draining",
+                                        "silent", "excluded",          "no fresh sample yet"};
     return (unsigned)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : names[0];
 }

@@ -79,7 +79,13 @@ typedef struct {
 } recall_view;
 
 /* Bytes of a host that are free and that no waiting request can use, and why. */
-typedef enum { STRANDED_PIECE = 1, STRANDED_DRAINING, STRANDED_SILENT, STRANDED_EXCLUDED } stranded_reason;
+typedef enum {
+    STRANDED_PIECE = 1,
+    STRANDED_DRAINING,
+    STRANDED_SILENT,
+    STRANDED_EXCLUDED,
+    STRANDED_FRESH
+} stranded_reason;
 
 bool view_host(const core *core, uint32_t *cursor, host_view *ret);
 bool view_allocation(const core *core, uint32_t *cursor, allocation_view *ret);

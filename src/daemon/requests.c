@@ -47,6 +47,13 @@ static int read_extents(reading *r, Granary__Extent **from, size_t n)
     return sum > UINT32_MAX ? wrong(r, "more than %" PRIu32 " chunks in all", UINT32_MAX) : 0;
 }
 
+/* Who takes what is left over gives it back when others wait, unless it said that it keeps it. */
+static uint32_t read_flags(uint32_t flags)
+{
+    bool gives = (flags & TERM_GROWABLE) && !(flags & TERM_KEEP);
+    return (flags & TERM_ALL) | (gives ? TERM_RECALLABLE : 0);
+}
+
 static int read_terms(reading *r, const Granary__Terms *t, allocation_terms *to)
 {
     uint64_t all;
@@ -63,15 +70,17 @@ static int read_terms(reading *r, const Granary__Terms *t, allocation_terms *to)
     if (__builtin_mul_overflow(t->chunk_size, (uint64_t)t->want, &all) || all > INT64_MAX)
         return wrong(r, "%" PRIu32 " chunks of %" PRIu64 " bytes are more than can be counted: ask for less", t->want,
                      t->chunk_size);
-    if (t->flags & ~(uint32_t)TERM_ALL)
+    if (t->flags & ~(uint32_t)(TERM_ALL | TERM_KEEP))
         return wrong(r, "unknown terms (flags %#" PRIx32 "): this broker is older than its client", t->flags);
+    if ((t->flags & TERM_KEEP) && (t->flags & (TERM_RECALLABLE | TERM_REVOCABLE)))
+        return wrong(r, "chunks cannot be both kept and recallable: leave one of these terms out");
     if (t->min > t->want)
         return wrong(r, "the least (%" PRIu32 " chunks) is more than is wanted (%" PRIu32 ")", t->min, t->want);
     *to = (allocation_terms){
         .chunk_size = t->chunk_size,
         .want = t->want,
         .min = t->min || (t->flags & TERM_GROWABLE) ? t->min : t->want,
-        .flags = t->flags,
+        .flags = read_flags(t->flags),
         .priority = t->priority,
         .notice_ms = t->notice_ms ? t->notice_ms : r->room->default_notice,
         .wait_ms = t->wait_ms ? t->wait_ms : MS_NEVER,

@@ -117,6 +117,9 @@ static void bad_requests_say_what_is_wrong(void **state)
         granary_allocate(client, &(granary_request){.chunk_size = 1, .want = 1, .flags = 1u << 20}, &a, NULL, NULL),
         GRANARY_E_INVALID);
     assert_string_equal(granary_client_error(client), "flags 0x100000 are not known");
+    granary_request both = {.chunk_size = 1, .want = 1, .flags = GRANARY_GROWABLE | GRANARY_KEEP | GRANARY_RECALLABLE};
+    assert_int_equal(granary_allocate(client, &both, &a, NULL, NULL), GRANARY_E_INVALID);
+    assert_string_equal(granary_client_error(client), "flag KEEP contradicts RECALLABLE and REVOCABLE: leave one out");
     assert_int_equal(granary_allocate(client, &(granary_request){.chunk_size = 10, .want = 200}, &a, NULL, NULL),
                      GRANARY_E_NEVER);
     assert_string_equal(granary_client_error(client),

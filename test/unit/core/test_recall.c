@@ -116,6 +116,43 @@ static void test_fairness(void **state)
     world_close(&w);
 }
 
+/* Who is late is not waited for: another is asked, and when that one gave the first is asked for what is still unfair
+ * only. */
+static void test_fairness_asks_others_when_overdue(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(8));
+    session_id s = world_session(&w, 1000, false), t = world_session(&w, 1001, false),
+               u = world_session(&w, 1002, false);
+    allocation_id a, b, d;
+    world_allocate(&w, s, world_terms(GIB(1), 4, 0, GIVING), &a);
+    world_allocate(&w, t, world_terms(GIB(1), 4, 0, GIVING), &b);
+    assert_int_equal(world_allocate(&w, u, world_terms(GIB(1), 4, 0, GIVING), &d), STATUS_OK);
+    const effect_push *p = world_push(&w, PUSH_RECALL, 0);
+    assert_non_null(p);
+    assert_int_equal(p->allocation.v, b.v);
+    assert_int_equal(p->count, 2);
+    recall_id late = p->recall;
+    world_tick(&w, 1000);
+    recall_view v;
+    assert_int_equal(view_recall_by_id(w.core, late, &v), 0);
+    assert_true(v.record.overdue);
+    p = world_push(&w, PUSH_RECALL, 0);
+    assert_non_null(p);
+    assert_int_equal(p->allocation.v, a.v);
+    assert_int_equal(p->reason, RECALL_FOR_FAIRNESS);
+    assert_int_equal(p->count, 2);
+    assert_int_equal(world_release(&w, s, a, p->recall, h, 2), STATUS_OK);
+    assert_int_equal(world_allocation(&w, d).chunks, 2);
+    assert_int_equal(view_recall_by_id(w.core, late, &v), 0);
+    assert_int_equal(v.record.withdrawn, 2);
+    assert_int_equal(world_allocation(&w, b).recalled, 1); /* 2 4 2 is not even yet */
+    world_replay(&w);
+    world_close(&w);
+}
+
 static void test_release_by_others(void **state)
 {
     (void)state;
@@ -144,8 +181,11 @@ static void test_release_by_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_overdue_and_withdrawn), cmocka_unit_test(test_revoke_takes_the_least_work),
-        cmocka_unit_test(test_drain_and_overdraft),   cmocka_unit_test(test_fairness),
+        cmocka_unit_test(test_overdue_and_withdrawn),
+        cmocka_unit_test(test_revoke_takes_the_least_work),
+        cmocka_unit_test(test_drain_and_overdraft),
+        cmocka_unit_test(test_fairness),
+        cmocka_unit_test(test_fairness_asks_others_when_overdue),
         cmocka_unit_test(test_release_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,13 @@ static void test_terms(void **state)
     assert_int_equal(read_terms(g), 0);
     assert_int_equal(t->min, 0);
     assert_int_equal(t->wait_ms, 10);
+    assert_int_equal(t->flags, TERM_GROWABLE | TERM_RECALLABLE); /* who grows gives back, */
+    g.flags = TERM_GROWABLE | TERM_KEEP;
+    assert_int_equal(read_terms(g), 0);
+    assert_int_equal(t->flags, TERM_GROWABLE); /* unless it said that it keeps what it has */
+    g.flags = TERM_KEEP | TERM_ONE_HOST;
+    assert_int_equal(read_terms(g), 0);
+    assert_int_equal(t->flags, TERM_ONE_HOST);
 
     Granary__Allocate plan = GRANARY__ALLOCATE__INIT;
     plan.terms = &g;
@@ -94,10 +101,18 @@ static void test_bad_terms(void **state)
     char longer[LABEL_MAX + 1];
     memset(longer, 'a', sizeof longer);
     longer[LABEL_MAX] = '\0';
-    Granary__Terms bad[8];
-    const char *words[8] = {"the label",   "the label",     "0 chunks",  "0 bytes",
-                            "4 chunks of", "unknown terms", "the least", "the list"};
-    for (size_t i = 0; i < 8; i++)
+    Granary__Terms bad[10];
+    const char *words[10] = {"the label",
+                             "the label",
+                             "0 chunks",
+                             "0 bytes",
+                             "4 chunks of",
+                             "unknown terms",
+                             "the least",
+                             "the list",
+                             "chunks cannot be both",
+                             "chunks cannot be both"};
+    for (size_t i = 0; i < 10; i++)
         bad[i] = good_terms();
     bad[0].label = longer;
     bad[1].label = (char *)"a\nb";
@@ -107,7 +122,9 @@ static void test_bad_terms(void **state)
     bad[5].flags = 1u << 20;
     bad[6].min = 5;
     bad[7].filter = (char *)"\x1b[2J";
-    for (size_t i = 0; i < 8; i++) {
+    bad[8].flags = TERM_GROWABLE | TERM_KEEP | TERM_RECALLABLE;
+    bad[9].flags = TERM_KEEP | TERM_REVOCABLE;
+    for (size_t i = 0; i < 10; i++) {
         assert_int_equal(read_terms(bad[i]), STATUS_INVALID);
         if (strncmp(why, words[i], strlen(words[i])) != 0)
             fail_msg("%zu: said: %s", i, why);
