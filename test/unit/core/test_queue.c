@@ -71,9 +71,74 @@ static void test_refusals(void **state)
     world_close(&w);
 }
 
+/* The broker restarts; its agent is back, and somebody new asks before the host is measured, and after. */
+static void restart_and_ask(world *w, host_id h, allocation_id *ret_before, allocation_id *ret_after)
+{
+    world_restart(w, true);
+    session_id n = world_session(w, 1009, false);
+    world_hello(w, "a", "boot-1", GIB(4));
+    assert_int_equal(world_allocate(w, n, world_terms(GIB(1), 1, 1, 0), ret_before), STATUS_WAITING);
+    world_sample(w, h, 0, 0);
+    assert_int_equal(world_allocate(w, n, world_terms(GIB(1), 1, 1, 0), ret_after), STATUS_WAITING);
+    assert_int_equal(world_allocation(w, *ret_before).state, ALLOCATION_WAITING);
+}
+
+static void test_a_restart_keeps_what_recalls_freed(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), t = world_session(&w, 1001, false);
+    allocation_id a, b, before, after;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 4, 1, TERM_GROWABLE | TERM_RECALLABLE), &a);
+    assert_int_equal(world_claim(&w, s, a, h, 2, &g), STATUS_OK);
+    assert_int_equal(world_allocate(&w, t, world_terms(GIB(3), 1, 1, 0), &b), STATUS_WAITING);
+    world_tick(&w, w.timers.ask_ms);
+    recall_id q = world_push(&w, PUSH_RECALL, 0)->recall;
+    assert_int_equal(world_release(&w, s, a, q, h, 3), STATUS_OK); /* two are idle; the third still has its task */
+    assert_int_equal(world_view(&w, h).held, GIB(2));
+    assert_int_equal(world_view(&w, h).returning, GIB(1));
+    restart_and_ask(&w, h, &before, &after);
+    assert_int_equal(world_view(&w, h).held, GIB(2));
+    core_event e = {.kind = EVENT_SESSION_END, .session = {.session = s}}; /* the claim goes with it */
+    world_step(&w, &e);
+    world_drained(&w, h, g);
+    assert_int_equal(world_allocation(&w, b).state, ALLOCATION_LIVE);
+    assert_int_equal(world_allocation(&w, b).chunks, 1);
+    assert_int_equal(world_allocation(&w, before).state, ALLOCATION_LIVE); /* what is left over, in turn */
+    assert_int_equal(world_allocation(&w, after).state, ALLOCATION_WAITING);
+    world_replay(&w);
+    world_close(&w);
+}
+
+static void test_a_restart_keeps_what_an_old_waiter_holds(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a, b, big, before, after;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_allocate(&w, s, world_terms(GIB(3), 1, 1, 0), &b);
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), &big), STATUS_WAITING);
+    world_tick(&w, w.timers.age_guard_ms);
+    world_release(&w, s, b, (recall_id){0}, h, 1);
+    assert_int_equal(world_view(&w, h).held, GIB(3));
+    restart_and_ask(&w, h, &before, &after);
+    assert_int_equal(world_view(&w, h).held, GIB(3));
+    assert_int_equal(world_view(&w, h).free, 0);
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_smaller_passes_until_the_guard),
-                                       cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_a_restart_keeps_what_recalls_freed),
+                                       cmocka_unit_test(test_a_restart_keeps_what_an_old_waiter_holds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
