@@ -123,6 +123,7 @@ static int plan_json(const plan *p, const query *q, const Granary__Reply *reply,
     json_object_set_new(root, "want", json_integer(p->wish.want));
     json_object_set_new(root, "hosts", hosts_json(q, reply));
     json_object_set_new(root, "place", json_integer(now ? 0 : place_of(p, s)));
+    json_object_set_new(root, "reason", json_string(reply->reason));
     json_object_set_new(root, "asks", asks_json(q, reply, s));
     json_object_set_new(root, "expected_ms",
                         reply->expected_known ? json_integer((json_int_t)reply->expected_ms) : json_null());
@@ -169,7 +170,7 @@ static void print_ask(const query *q, const Granary__PlannedAsk *ask, const snap
 
 static void print_waiting(const plan *p, const query *q, const Granary__Reply *reply, const snapshot *s)
 {
-    char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX];
+    char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
     uint64_t most = 0;
 
     for (size_t i = 0; i < s->n_hosts; i++)
@@ -178,7 +179,10 @@ static void print_waiting(const plan *p, const query *q, const Granary__Reply *r
            size_format(p->wish.chunk_size, size), place_of(p, s), size_format(most, freed));
     for (size_t i = 0; i < reply->n_asks; i++)
         print_ask(q, reply->asks[i], s);
-    if (reply->n_asks == 0)
+    text_escape(safe, sizeof safe, reply->reason);
+    if (safe[0])
+        printf("Nobody would be asked to give back: %s.\n", safe);
+    else if (reply->n_asks == 0)
         puts("Nobody would be asked to give back: it starts when enough is free.");
     else if (reply->expected_known)
         printf("Expected to start in %s.\n", duration_format(reply->expected_ms, time));

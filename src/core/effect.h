@@ -19,6 +19,19 @@ typedef enum {
     EFFECT_NOTE,       /* a decision, for the log; no one waits for it */
 } effect_kind;
 
+/* Why a request waits. */
+typedef enum {
+    WAIT_FIRST = 1, /* no memory free now; it is first in its turn */
+    WAIT_BEHIND,    /* others wait before it */
+    WAIT_PIECES,    /* enough is free, in pieces too small */
+    WAIT_RECALL,    /* a recall for it is under way */
+    WAIT_NO_HOST,   /* no host that it accepts is up */
+    WAIT_HELD,      /* part is held for it, more must come */
+    WAIT_QUOTA,     /* its user is at the quota */
+    WAIT_FRESH,     /* its hosts have no fresh sample yet */
+    WAIT_RETURNING, /* what was given back (for it, if for anybody) is being freed */
+} wait_reason;
+
 /* Of a dry run: what would be asked back. */
 typedef struct {
     allocation_id allocation;
@@ -44,6 +57,7 @@ typedef struct {
     uint32_t n_extents;
     const planned_ask *asks; /* dry run, WAITING: what would be asked back for it. Borrowed until the next step */
     uint32_t n_asks;
+    wait_reason reason; /* dry run, WAITING, nothing to ask back: QUOTA, RETURNING, or 0 = none of these */
 } effect_reply;
 
 typedef enum {

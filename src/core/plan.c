@@ -47,7 +47,9 @@ static void lend_asks(core *c, effect_reply *r, ms_t by)
     }
     r->asks = c->lent_asks;
     r->n_asks = n;
-    if (n && by != MS_NEVER)
+    if (n == 0)
+        r->reason = WAIT_RETURNING; /* it would be enough */
+    else if (by != MS_NEVER)
         r->expected_ms = from_now(c, by);
 }
 
@@ -57,7 +59,9 @@ static void tell(core *c, const session *s, request_no number, const allocation_
     ms_t by;
     c->plan_told = true;
     if (!fits) {
-        if (user_has_room(s->user, t) && choose_solve(c, t, &by))
+        if (!user_has_room(s->user, t))
+            r->reason = WAIT_QUOTA;
+        else if (choose_solve(c, t, &by))
             lend_asks(c, r, by);
         choose_forget(c);
         return;

@@ -51,18 +51,6 @@ typedef struct {
     const char *command; /* borrowed */
 } claim_view;
 
-typedef enum {
-    WAIT_FIRST = 1, /* no memory free now; it is first in its turn */
-    WAIT_BEHIND,    /* others wait before it */
-    WAIT_PIECES,    /* enough is free, in pieces too small */
-    WAIT_RECALL,    /* a recall for it is under way */
-    WAIT_NO_HOST,   /* no host that it accepts is up */
-    WAIT_HELD,      /* part is held for it, more must come */
-    WAIT_QUOTA,     /* its user is at the quota */
-    WAIT_FRESH,     /* its hosts have no fresh sample yet */
-    WAIT_RETURNING, /* what was given back (for it, if for anybody) is being freed */
-} wait_reason;
-
 typedef struct {
     allocation_view allocation;
     uint32_t place; /* 1 = first */

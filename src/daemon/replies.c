@@ -84,6 +84,8 @@ static void reply_fill(broker *b, const effect_reply *reply, Granary__Reply *m)
         m->extents = info_extents(b, reply->extents, reply->n_extents);
         m->n_extents = m->extents ? reply->n_extents : 0;
     }
+    if (reply->reason)
+        m->reason = scratch_text(&b->scratch, wait_reason_text(reply->reason));
     if (reply->n_asks > 0) {
         m->asks = info_asks(b, reply->asks, reply->n_asks);
         m->n_asks = m->asks ? reply->n_asks : 0;

@@ -1,5 +1,7 @@
 """granary plan and expected starts: who would be asked for what, and when, on a real broker."""
 import json
+import os
+import pwd
 import re
 
 
@@ -48,6 +50,18 @@ def test_a_task_of_unknown_length_is_not_guessed(broker):
     assert "nobody knows when its tasks end" in done.stdout and "Expected" not in done.stdout
     plan = json.loads(broker.run("plan", "-m", "2G", "--json").stdout)
     assert plan["expected_ms"] is None and plan["asks"][0]["expected_ms"] is None
+
+
+def test_a_user_at_the_quota_is_told_so(make_broker):
+    me = os.getuid()
+    broker = make_broker(config=f"[user {pwd.getpwuid(me).pw_name}]\nquota = 1G\n")
+    broker.begin("harvest", "-m", "300M", "-j", "3", "--", "sleep", "{}", ":::", "60", "60", "60")
+    broker.wait(lambda s: any(a["chunks"] == 3 for a in s["allocations"]))
+    done = broker.run("plan", "-m", "500M")
+    assert done.returncode == 75
+    assert "Nobody would be asked to give back: its user is at the quota." in done.stdout
+    plan = json.loads(broker.run("plan", "-m", "500M", "--json").stdout)
+    assert (plan["reason"], plan["asks"], plan["expected_ms"]) == ("its user is at the quota", [], None)
 
 
 def test_a_waiter_is_told_when_it_starts(broker):

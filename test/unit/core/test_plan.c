@@ -139,7 +139,23 @@ static void test_asks_nobody_when_that_does_not_help(void **state)
     assert_int_equal(world_allocate(&f.w, f.t, world_terms(GIB(1), 1, 1, 0), &b), STATUS_OK);
     plan(&f.w, f.t, world_terms(GIB(2), 1, 1, 0)); /* memory is not what it lacks */
     assert_non_null(reply_to(&f.w, f.t));
+    assert_int_equal(reply_to(&f.w, f.t)->reason, WAIT_QUOTA);
     assert_int_equal(reply_to(&f.w, f.t)->n_asks, 0);
+    assert_null(world_push(&f.w, PUSH_ASK, 0));
+    world_close(&f.w);
+}
+
+static void test_what_returns_is_enough(void **state)
+{
+    (void)state;
+    full f;
+    full_open(&f);
+    assert_int_equal(world_release(&f.w, f.s, f.a, (recall_id){0}, f.h, 2), STATUS_OK); /* their tasks still run */
+    plan(&f.w, f.t, world_terms(GIB(2), 1, 1, 0));
+    assert_non_null(reply_to(&f.w, f.t));
+    assert_int_equal(reply_to(&f.w, f.t)->status, STATUS_WAITING);
+    assert_int_equal(reply_to(&f.w, f.t)->n_asks, 0);
+    assert_int_equal(reply_to(&f.w, f.t)->reason, WAIT_RETURNING);
     assert_null(world_push(&f.w, PUSH_ASK, 0));
     world_close(&f.w);
 }
@@ -264,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_tells_who_would_be_asked_and_when),
         cmocka_unit_test(test_is_answered_in_time_without_offers),
         cmocka_unit_test(test_asks_nobody_when_that_does_not_help),
+        cmocka_unit_test(test_what_returns_is_enough),
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_both_sides_may_end),
         cmocka_unit_test(test_a_waiter_knows_when_it_starts),
