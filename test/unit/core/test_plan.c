@@ -195,6 +195,27 @@ static void test_many_at_once(void **state)
     world_close(&f.w);
 }
 
+/* More than wait at once: told from what is known, and the others in their time. */
+static void test_too_many_at_once(void **state)
+{
+    (void)state;
+    full f;
+    full_open(&f);
+    for (int i = 0; i < 16; i++) {
+        plan(&f.w, f.t, world_terms(GIB(2), 1, 1, 0));
+        assert_null(reply_to(&f.w, f.t));
+    }
+    plan(&f.w, f.t, world_terms(GIB(2), 1, 1, 0));
+    assert_non_null(reply_to(&f.w, f.t));
+    assert_int_equal(reply_to(&f.w, f.t)->asks[0].chunks, 2);
+    assert_int_equal(reply_to(&f.w, f.t)->expected_ms, MS_NEVER);
+    int told = 0;
+    for (world_tick(&f.w, f.w.timers.ask_ms); reply_to(&f.w, f.t); world_tick(&f.w, 0))
+        told++;
+    assert_int_equal(told, 16);
+    world_close(&f.w);
+}
+
 /* Who is asked ends, who asks ends: nothing is left that waits. */
 static void test_both_sides_may_end(void **state)
 {
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_asks_nobody_when_that_does_not_help),
         cmocka_unit_test(test_what_returns_is_enough),
         cmocka_unit_test(test_many_at_once),
+        cmocka_unit_test(test_too_many_at_once),
         cmocka_unit_test(test_both_sides_may_end),
         cmocka_unit_test(test_a_waiter_knows_when_it_starts),
         cmocka_unit_test(test_an_unknown_end_is_not_guessed),
