@@ -309,15 +309,15 @@ static int terms_check(const session *s, const allocation_terms *t)
 /* Refusals that do not depend on what is free now. */
 static int terms_never(core *c, const session *s, const allocation_terms *t, bytes_t *ret_most)
 {
-    chunks_t need = t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want;
-    if (s->user->quota && t->chunk_size * (need ? need : 1) > s->user->quota) {
+    chunks_t need = terms_need(t) ? terms_need(t) : 1;
+    if (s->user->quota && t->chunk_size * need > s->user->quota) {
         *ret_most = s->user->quota;
         return STATUS_QUOTA;
     }
     if (c->n_hosts == 0)
         return STATUS_OK;
-    uint64_t most = place_most(c, t, need ? need : 1);
-    if (most >= (need ? need : 1))
+    uint64_t most = place_most(c, t, need);
+    if (most >= need)
         return STATUS_OK;
     *ret_most = most * t->chunk_size;
     if (most == 0)

@@ -342,10 +342,15 @@ static inline bool allocation_is(const allocation *a, uint32_t term)
     return (a->terms.flags & term) != 0;
 }
 
-/* What must be there at once for a grant. */
+/* What must be there at once for a grant; 0 for a growable request that may begin with nothing. */
+static inline chunks_t terms_need(const allocation_terms *t)
+{
+    return t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want;
+}
+
 static inline chunks_t allocation_need(const allocation *a)
 {
-    return a->terms.flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? a->terms.min : a->terms.want;
+    return terms_need(&a->terms);
 }
 
 #endif

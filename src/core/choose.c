@@ -27,8 +27,7 @@ typedef struct {
 
 static chunks_t need_of(const allocation_terms *t)
 {
-    chunks_t n = t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want;
-    return n ? n : 1;
+    return terms_need(t) ? terms_need(t) : 1;
 }
 
 /* ---- the hosts that a choice looks at ---- */

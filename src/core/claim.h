@@ -5,8 +5,7 @@
  *   (none)       CLAIM                                         OPENING; ORDER_OPEN
  *   OPENING      CLAIM_OPENED, or expected again by its agent  OPEN
  *   OPENING      the agent refused                             gone
- *   OPENING,OPEN CLOSE, owner gone, debt overdue, revoke,
- *                host gone while opening                       CLOSING; ORDER_END
+ *   OPENING,OPEN CLOSE, owner gone, debt overdue, revoke       CLOSING; ORDER_END
  *   CLOSING      CLAIM_DRAINED                                 gone; ORDER_CLOSE
  *   CLOSING      still charged quarantine_ms after a kill, or
  *                with no process left                          QUARANTINED

@@ -112,7 +112,7 @@ void claim_on_claim(core *c, session *s, const core_event *e)
     k->opener = s->id;
     k->opened_by = e->request.number;
     memcpy(k->command, e->claim.command, COMMAND_MAX - 1); /* cut, never refused */
-    holding_claim(c, k->holding, k->chunks);
+    holding_claim(k->holding, k->chunks);
     claim_set_state(c, k, CLAIM_OPENING);
     uint64_t tag = pending_open(c, &k->pendings[PENDING_OPEN], s, e->request.number);
     effect_order *order = emit_order(c, ORDER_OPEN, k);
@@ -189,7 +189,7 @@ void claim_on_shrink(core *c, session *s, const core_event *e)
     k->pendings[PENDING_SHRINK].chunks = n;
     k->pendings[PENDING_SHRINK].before = before;
     if (grows) { /* in the books first: the limit never stands for chunks that another claim could take */
-        holding_claim(c, k->holding, n - before);
+        holding_claim(k->holding, n - before);
         k->chunks = n;
         mark_claim(c, k);
     }

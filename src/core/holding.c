@@ -201,9 +201,8 @@ void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
     holding_tidy(c, x);
 }
 
-void holding_claim(core *c, holding *x, chunks_t n)
+void holding_claim(holding *x, chunks_t n)
 {
-    (void)c;
     assert(holding_claimable(x, n));
     x->claimed += n;
 }

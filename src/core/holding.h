@@ -39,7 +39,7 @@ chunks_t holding_grant_plan(core *c, allocation *a);
 void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for);
 
 /* A claim of n chunks opens / is seen drained or shrunk by n: pays debt first. May free the holding. */
-void holding_claim(core *c, holding *x, chunks_t n);
+void holding_claim(holding *x, chunks_t n);
 void holding_drained(core *c, holding *x, chunks_t n);
 
 /* n claimed chunks stay charged: debt first, then held -> quarantine. And the way out of it. */

@@ -133,9 +133,8 @@ static int load_state(core *c, const record_allocation_state *r)
     return STATUS_OK;
 }
 
-static void forget_for(core *c, allocation *a)
+static void forget_for(allocation *a)
 {
-    (void)c;
     while (!list_empty(&a->recalls_for)) {
         recall *r = container_of(a->recalls_for.next, recall, for_node);
         list_remove(&r->for_node);
@@ -151,7 +150,7 @@ static int load_allocation_end(core *c, allocation_id id)
         return STATUS_CORRUPT;
     if (a->state == ALLOCATION_WAITING)
         queue_remove(c, a);
-    forget_for(c, a);
+    forget_for(a);
     allocation_unlist(c, a);
     list_node *nodes[] = {&a->owner_node, &a->node};
     for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)

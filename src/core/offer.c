@@ -15,7 +15,6 @@
 #include "core/choose.h"
 #include "core/emit.h"
 #include "core/holding.h"
-#include "core/place.h"
 #include "core/plan.h"
 #include "core/request.h"
 
@@ -47,13 +46,6 @@ static void take_offer(core *c, allocation *a, const offer_item *items, uint32_t
     }
 }
 
-static bool accepts(const recall *r, const host *h)
-{
-    if (r->host)
-        return r->host == h;
-    return !r->beneficiary || place_accepts(r->beneficiary->terms.filter, h);
-}
-
 static ms_t soonest(const holding *x)
 {
     return x->estimates ? x->estimates->at : MS_NEVER;
@@ -83,7 +75,7 @@ static void prefer(core *c, recall *r)
         holding *best = NULL, *other = NULL;
         list_each(x, &r->allocation->holdings, holding, node)
         {
-            if (x->scratch == 0 || !accepts(r, x->host))
+            if (x->scratch == 0 || !recall_accepts(r, x->host))
                 continue;
             if (!best || preferred_first(r, x, best))
                 best = x;

@@ -186,7 +186,7 @@ bool place_chunks(core *c, const allocation_terms *t, chunks_t need, chunks_t wa
 
 bool place_find(core *c, const allocation_terms *t, const user *u)
 {
-    chunks_t need = t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want, want = t->want;
+    chunks_t need = terms_need(t), want = t->want;
     uint64_t room = user_room(u) / t->chunk_size;
     c->n_plan = 0;
     if (room < need)

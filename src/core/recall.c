@@ -8,6 +8,7 @@
 #include "core/allocation.h"
 #include "core/emit.h"
 #include "core/holding.h"
+#include "core/place.h"
 #include "core/request.h"
 #include "core/trouble.h"
 
@@ -17,6 +18,13 @@
 recall *recall_find(const core *c, recall_id id)
 {
     return id.v ? table_get(&c->recall_ids, id.v) : NULL;
+}
+
+bool recall_accepts(const recall *r, const host *h)
+{
+    if (r->host)
+        return r->host == h;
+    return !r->beneficiary || place_accepts(r->beneficiary->terms.filter, h);
 }
 
 chunks_t recall_possible(const allocation *a)

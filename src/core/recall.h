@@ -13,6 +13,9 @@
 
 recall *recall_find(const core *c, recall_id id);
 
+/* Do chunks of this host answer it? */
+bool recall_accepts(const recall *r, const host *h);
+
 /* Chunks that may be asked back now: above min, not asked yet. */
 chunks_t recall_possible(const allocation *a);
 /* The same for one who answers: nothing, while a recall of it is overdue. To ask it for more would ask it twice. */

@@ -46,9 +46,8 @@ static void scratch_clear(core *c, allocation *a, const extent *extents, uint32_
     }
 }
 
-static int release_check(const core *c, const allocation *a, const session *s, uint32_t n)
+static int release_check(const allocation *a, const session *s, uint32_t n)
 {
-    (void)c;
     if (!a)
         return STATUS_NOT_FOUND;
     if (!allocation_owned(a, s))
@@ -71,7 +70,7 @@ void release_on_release(core *c, session *s, const core_event *e)
     const extent *extents = e->release.extents;
     uint32_t n = e->release.n;
     outcome o = {.allocation = e->release.id, .recall = e->release.recall};
-    o.status = release_check(c, a, s, n);
+    o.status = release_check(a, s, n);
     if (o.status == STATUS_OK) {
         o.status = scratch_sum(c, a, extents, n, true);
         if (o.status != STATUS_OK)
@@ -155,7 +154,7 @@ void release_on_release_n(core *c, session *s, const core_event *e)
 {
     allocation *a = allocation_find(c, e->release_n.id);
     outcome o = {.allocation = e->release_n.id, .recall = e->release_n.recall};
-    o.status = release_check(c, a, s, e->release_n.n);
+    o.status = release_check(a, s, e->release_n.n);
     if (o.status == STATUS_OK && e->release_n.count == 0)
         o.status = STATUS_INVALID;
     if (o.status != STATUS_OK) {

@@ -5,21 +5,13 @@
  *   1. idle chunks: nothing is destroyed;
  *   2. the claim with least work destroyed: its bytes times the time since its task entered;
  *   3. the newest claim.
- * Never below min: an open recall asks for no more than is above it (I6).
+ * Never below min, but for what a person asked: other open recalls ask for no more than is above it (I6).
  */
 #include "core/claim.h"
 #include "core/emit.h"
 #include "core/holding.h"
 #include "core/allocation.h"
-#include "core/place.h"
 #include "core/recall.h"
-
-static bool accepts(const recall *r, const host *h)
-{
-    if (r->host)
-        return r->host == h;
-    return !r->beneficiary || place_accepts(r->beneficiary->terms.filter, h);
-}
 
 static uint64_t work_of(const core *c, const claim *k)
 {
@@ -49,7 +41,7 @@ static claim *cheapest(const core *c, const recall *r)
     uint64_t best_work = 0;
     list_each(k, &r->allocation->claims, claim, allocation_node)
     {
-        if (k->kill || k->state == CLAIM_QUARANTINED || k->holding->held == 0 || !accepts(r, k->host))
+        if (k->kill || k->state == CLAIM_QUARANTINED || k->holding->held == 0 || !recall_accepts(r, k->host))
             continue;
         uint64_t work = work_of(c, k);
         if (!best || work <= best_work) {
@@ -69,7 +61,7 @@ static void revoke(core *c, recall *r)
         chunks_t n = holding_idle(x), left = recall_left(r);
         n = n < x->held ? n : x->held;
         n = n < left ? n : left;
-        if (n && accepts(r, x->host))
+        if (n && recall_accepts(r, x->host))
             take(c, r, x, n, 0, (generation){0});
         if (recall_left(r) == 0)
             return;

@@ -54,5 +54,5 @@ bytes_t user_room(const user *u)
 
 bool user_has_room(const user *u, const allocation_terms *t)
 {
-    return user_room(u) / t->chunk_size >= (t->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? t->min : t->want);
+    return user_room(u) / t->chunk_size >= terms_need(t);
 }
