@@ -220,9 +220,43 @@ GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, gran
  */
 GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 
-/* Ends the claim, with `kill` also what still runs in it, and waits until it is seen empty. `ret` may be NULL. */
+/*
+ * Ends the claim, with `kill` also what still runs in it, and waits until it is seen empty. `ret` may be NULL. Also a
+ * claim that another session opened in an allocation of the same user. E_NOT_FOUND: it has ended, and its end was told.
+ */
 GRANARY_API int granary_claim_close(granary_client *client, uint64_t claim, bool kill, int timeout_ms,
                                     granary_claim_end *ret);
+
+/* ---- handing an allocation over ---- */
+
+/*
+ * For claiming only: a program that was started with GRANARY_ALLOCATION in its environment (`granary harvest` and
+ * `granary run` set it; a program may set it for its own children) may open claims in that allocation, as any program
+ * of the same user may: granary_claim_start(client, granary_inherited_allocation(), granary_local_host(client), ...).
+ * The owner's connection stays the lease. E_STATE from the claim: all chunks of this host are claimed already.
+ *
+ * This is the number in GRANARY_ALLOCATION; 0 when there is none, or when the program is set-user-ID.
+ */
+GRANARY_API uint64_t granary_inherited_allocation(void);
+
+/* Number of this client's session: where another program of the same user can transfer an allocation to. Constant. */
+GRANARY_API uint64_t granary_session(granary_client *client);
+
+/*
+ * Entirely: from now on the connection of the session `session` is the allocation's lease, and this client has nothing
+ * to do with it any more (claims go on; what runs in them is not disturbed). The receiver calls
+ * granary_allocation_adopt(). E_NOT_FOUND: no such allocation here, or no such session; E_DENIED: the session is
+ * another user's; E_INVALID: the session is this client's own; E_STATE: it belongs to a pool or a cache.
+ */
+GRANARY_API int granary_transfer(granary_client *client, uint64_t allocation, uint64_t session);
+
+/*
+ * The receiver's side: takes the allocation into this client, waiting up to `timeout_ms` until it was transferred
+ * here. `*ret` (finish it; may be NULL) is what it holds. When this session owns it already, it is only told again.
+ * E_DENIED: it was not transferred here in that time; E_NOT_FOUND: there is no such allocation.
+ */
+GRANARY_API int granary_allocation_adopt(granary_client *client, uint64_t allocation, int timeout_ms,
+                                         granary_allocation *ret);
 
 /* The name of a host, or "?". Valid until the client is closed. */
 GRANARY_API const char *granary_host_name(granary_client *client, uint32_t host);

@@ -125,7 +125,17 @@ static int allocation_set(granary_client *c, allocation *a, const Granary__Alloc
 int allocations_apply(granary_client *c, const Granary__AllocationState *state)
 {
     allocation *a = allocation_find(c, state->id);
+    if (state->state == ALLOCATION_IS_GONE)
+        return 0; /* the answer to what ended it; its end is told apart */
     return a ? allocation_set(c, a, state) : state_check(state);
+}
+
+/* As a push. */
+int allocations_changed(granary_client *c, const Granary__AllocationState *state)
+{
+    if (!allocation_find(c, state->id))
+        c->strangers++;
+    return allocations_apply(c, state);
 }
 
 static void allocation_end(granary_client *c, allocation *a, int status, const char *text)
@@ -202,6 +212,7 @@ static const Granary__AllocationState *state_in(const Granary__Welcome *w, uint6
 int allocations_reattach(granary_client *c, const Granary__Welcome *w)
 {
     allocation *next;
+    c->strangers++; /* a push about one may have been lost */
     for (allocation *a = c->allocations; a; a = next) {
         next = a->next;
         const Granary__AllocationState *s = state_in(w, a->id);
@@ -261,15 +272,50 @@ int allocation_check(const granary_client *c, const granary_request *q)
     return 0;
 }
 
-static void registered_by(granary_client *c, allocation *a, const Granary__Reply *reply)
+static void registered(granary_client *c, allocation *a, uint64_t id)
 {
-    a->id = reply->allocation->id;
-    a->place = reply->place;
-    a->expected_ms = reply->expected_known && reply->expected_ms <= INT64_MAX ? (int64_t)reply->expected_ms : -1;
-    snprintf(a->reason, sizeof a->reason, "%s", reply->reason);
+    a->id = id;
     a->registered = true;
     a->next = c->allocations;
     c->allocations = a;
+}
+
+int allocation_arrived(granary_client *c, const Granary__AllocationState *s, allocation **room, allocation **ret)
+{
+    allocation *a = allocation_find(c, s->id);
+    int r = state_check(s);
+    if (r == 0 && (!a || a->ended)) {
+        a = *room;
+        a->expected_ms = -1;
+        r = allocation_put(c, a, s);
+        if (r < 0) {
+            free(a->extents);
+            *a = (allocation){0};
+            return r;
+        }
+        registered(c, a, s->id);
+        *room = NULL;
+    }
+    if (r < 0)
+        return r;
+    a->held_by++;
+    *ret = a;
+    return 0;
+}
+
+void allocation_left(granary_client *c, uint64_t id)
+{
+    allocation *a = allocation_find(c, id);
+    if (a && !a->ended)
+        allocation_end(c, a, STATUS_ENDED, "it was handed over to another session");
+}
+
+static void registered_by(granary_client *c, allocation *a, const Granary__Reply *reply)
+{
+    a->place = reply->place;
+    a->expected_ms = reply->expected_known && reply->expected_ms <= INT64_MAX ? (int64_t)reply->expected_ms : -1;
+    snprintf(a->reason, sizeof a->reason, "%s", reply->reason);
+    registered(c, a, reply->allocation->id);
 }
 
 typedef struct {

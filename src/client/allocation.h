@@ -13,7 +13,12 @@
 #include "granary.h"
 #include "granary.pb-c.h"
 
-typedef enum { ALLOCATION_IS_WAITING = 1, ALLOCATION_IS_LIVE = 2, ALLOCATION_IS_ENDING = 3 } allocation_is;
+typedef enum {
+    ALLOCATION_IS_GONE = 0,
+    ALLOCATION_IS_WAITING = 1,
+    ALLOCATION_IS_LIVE = 2,
+    ALLOCATION_IS_ENDING = 3
+} allocation_is;
 
 typedef struct allocation allocation;
 
@@ -65,6 +70,15 @@ void allocation_disown(granary_client *c, allocation *a);
 /* Lets go; frees what is ended or was never registered. */
 void allocation_drop(granary_client *c, allocation *a);
 
+/*
+ * It was handed over to this session: `*room` (zeroed, from malloc) becomes it, and is NULL then, unless it is known
+ * already. `*ret` is held once. STATUS_PROTOCOL, STATUS_NO_MEMORY.
+ */
+int allocation_arrived(granary_client *c, const Granary__AllocationState *state, allocation **room, allocation **ret);
+
+/* It was handed over to another session: it has ended for this one. */
+void allocation_left(granary_client *c, uint64_t id);
+
 /* Frees everything. */
 void allocations_finish(granary_client *c);
 
@@ -74,6 +88,7 @@ uint32_t allocation_chunks(const allocation *a);
 /* What arrived. STATUS_PROTOCOL, STATUS_NO_MEMORY. Unknown or ended allocations are ignored: their news was under way.
  */
 int allocations_apply(granary_client *c, const Granary__AllocationState *state);
+int allocations_changed(granary_client *c, const Granary__AllocationState *state);
 int allocations_end(granary_client *c, const Granary__AllocationEnded *ended);
 int allocations_ask(granary_client *c, const Granary__Ask *ask);
 int allocations_recall(granary_client *c, const Granary__Recall *recall);

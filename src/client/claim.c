@@ -1,8 +1,8 @@
 /*
  * claim.c - plain calls about claims.
  *
- * A claim ends for the caller when its end was told (ClaimEnded); the reply to Close alone only says that the end was
- * ordered.
+ * A claim ends for the caller when its end was told, by ClaimEnded or by the reply to Close, whichever comes first. A
+ * claim may be closed here that another session opened: the allocation was handed over.
  */
 #include "client/claim.h"
 
@@ -55,7 +55,7 @@ int claims_ended(granary_client *c, const Granary__ClaimEnded *e)
 void claims_reattach(granary_client *c, const Granary__Welcome *w)
 {
     for (client_claim *claim = c->claims; claim; claim = claim->next) {
-        bool listed = false;
+        bool listed = !allocation_find(c, claim->allocation); /* in another session's allocation: only Close can tell */
         for (size_t i = 0; i < w->n_claims; i++)
             listed = listed || w->claims[i]->id == claim->id;
         if (!listed && !claim->ended)
@@ -160,15 +160,24 @@ int granary_claim_close(granary_client *c, uint64_t id, bool kill, int timeout_m
     message.kill = kill;
     pthread_mutex_lock(&c->lock);
     client_claim *claim = claim_find(c, id);
+    Granary__Reply *reply = NULL;
     int r = 0;
-    if (!claim)
-        r = client_fail(c, STATUS_NOT_FOUND, "claim %llu is not open in this session", (unsigned long long)id);
-    else if (!claim->ended)
-        r = call_wait(c, GRANARY__MESSAGE_TYPE__TYPE_CLOSE, &message, -1, deadline, NULL);
-    if ((r == STATUS_NOT_FOUND || r == STATUS_STALE || r == STATUS_ENDED) && (claim = claim_find(c, id)))
-        claim->ended = true; /* its end crossed our call */
-    while ((claim = claim_find(c, id)) && !claim->ended && r == 0)
-        r = client_wait(c, deadline) == 0 ? 0 : client_fail(c, STATUS_TIMEOUT, "the claim is not empty yet");
+    if (!claim || !claim->ended) {
+        bool ours = claim != NULL;
+        r = call_wait(c, GRANARY__MESSAGE_TYPE__TYPE_CLOSE, &message, -1, deadline, &reply);
+        claim = claim_find(c, id);
+        bool over = r == STATUS_NOT_FOUND || r == STATUS_STALE || r == STATUS_ENDED; /* its end crossed our call */
+        assert(r < 0 || reply);
+        if (claim && !claim->ended && r == 0)
+            claim_end(claim, reply->cause, reply->peak);
+        else if (claim && over)
+            claim->ended = true;
+        else if (!ours && over)
+            r = client_fail(c, STATUS_NOT_FOUND, "claim %llu is not open", (unsigned long long)id);
+        else if (!ours && r == 0 && ret)
+            *ret = (granary_claim_end){.cause = (int)reply->cause, .peak = reply->peak};
+        reply_free(reply);
+    }
     if (claim && claim->ended) { /* also when Close came too late: it has ended */
         r = c->over ? call_status(c, c->over, NULL) : 0;
         if (r == 0 && ret)

@@ -42,6 +42,7 @@ struct granary_client {
     allocation *allocations;
     client_claim *claims;
     struct granary_cache *caches;
+    uint64_t strangers; /* rises when news arrives of an allocation that is not known here: it was handed over */
 };
 
 /* CLOCK_BOOTTIME in milliseconds. */

@@ -8,10 +8,11 @@
 #include "base/status.h"
 #include "client/call.h"
 #include "client/client.h"
+#include "client/lease.h"
 
 #define PROGRESS_MS 1000 /* between two looks at the queue, for a caller who wants to see its place */
 
-static int copy_out(granary_client *c, const allocation *a, granary_allocation *ret)
+int lease_copy_out(granary_client *c, const allocation *a, granary_allocation *ret)
 {
     granary_extent *extents = calloc(a->n_extents ? a->n_extents : 1, sizeof *extents);
     if (!extents)
@@ -116,7 +117,7 @@ int granary_allocate(granary_client *c, const granary_request *terms, granary_al
     r = allocation_request(c, terms, NULL, NULL, &a);
     if (r == 0) {
         r = wait_granted(c, a, &p);
-        if (r == 0 && (r = copy_out(c, a, ret)) < 0 && a->n_extents > 0)
+        if (r == 0 && (r = lease_copy_out(c, a, ret)) < 0 && a->n_extents > 0)
             release_extents(c, a->id, a->extents, a->n_extents);
         allocation_drop(c, a);
     }

@@ -214,7 +214,7 @@ static int on_frame(granary_client *c, const frame *f)
     case GRANARY__MESSAGE_TYPE__TYPE_ERROR:
         HANDLE(Error, on_error(c, m));
     case GRANARY__MESSAGE_TYPE__TYPE_CHANGED:
-        HANDLE(AllocationState, allocations_apply(c, m));
+        HANDLE(AllocationState, allocations_changed(c, m));
     case GRANARY__MESSAGE_TYPE__TYPE_ENDED:
         HANDLE(AllocationEnded, allocations_end(c, m));
     case GRANARY__MESSAGE_TYPE__TYPE_ASK:

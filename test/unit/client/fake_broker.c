@@ -346,6 +346,19 @@ static void on_want(fake_broker *f, const frame *in)
     grow(f);
 }
 
+static void on_transfer(fake_broker *f, const frame *in)
+{
+    char text[96];
+    Granary__Transfer *m = granary__transfer__unpack(NULL, in->header.length, in->body);
+    answer a = {.reply = GRANARY__REPLY__INIT};
+    assert(m);
+    snprintf(text, sizeof text, "TRANSFER %llu to %llu", (unsigned long long)m->allocation,
+             (unsigned long long)m->session);
+    line(f, text);
+    answer_send(f, in, &a);
+    granary__transfer__free_unpacked(m, NULL);
+}
+
 static void on_query(fake_broker *f, const frame *in)
 {
     Granary__QueryReply reply = GRANARY__QUERY_REPLY__INIT;
@@ -385,6 +398,9 @@ static void on_frame(fake_broker *f, const frame *in)
         break;
     case TYPE(WANT):
         on_want(f, in);
+        break;
+    case TYPE(TRANSFER):
+        on_transfer(f, in);
         break;
     case TYPE(QUERY):
         on_query(f, in);
@@ -562,6 +578,15 @@ void fake_capacity(fake_broker *f, uint32_t capacity)
     WITH(f, {
         f->capacity = capacity;
         grow(f);
+    });
+}
+
+void fake_hand(fake_broker *f, uint32_t chunks)
+{
+    WITH(f, {
+        f->allocation = 11;
+        f->held = f->want = f->min = chunks;
+        push_changed(f);
     });
 }
 

@@ -26,12 +26,13 @@ void fake_recall(fake_broker *f, uint64_t recall, uint32_t count);
 void fake_prefer(fake_broker *f, uint64_t recall, uint32_t host, uint32_t count);
 void fake_withdraw(fake_broker *f, uint64_t recall);
 void fake_ask(fake_broker *f, uint32_t count);
-void fake_capacity(fake_broker *f, uint32_t capacity);     /* grows the allocation up to its want */
-void fake_break(fake_broker *f);                           /* closes the connection; it may attach again */
-void fake_forget(fake_broker *f);                          /* as fake_break(), and the session is unknown */
-void fake_mute(fake_broker *f, bool mute);                 /* answers nothing while mute; answers all of it then */
-void fake_nonsense(fake_broker *f, uint16_t type);         /* pushes a body that no message has */
-void fake_end(fake_broker *f, int status);                 /* ends the allocation */
+void fake_capacity(fake_broker *f, uint32_t capacity); /* grows the allocation up to its want */
+void fake_hand(fake_broker *f, uint32_t chunks);       /* makes allocation 11 the session's, which never asked for it */
+void fake_break(fake_broker *f);                       /* closes the connection; it may attach again */
+void fake_forget(fake_broker *f);                      /* as fake_break(), and the session is unknown */
+void fake_mute(fake_broker *f, bool mute);             /* answers nothing while mute; answers all of it then */
+void fake_nonsense(fake_broker *f, uint16_t type);     /* pushes a body that no message has */
+void fake_end(fake_broker *f, int status);             /* ends the allocation */
 void fake_fail(fake_broker *f, uint16_t type, int status); /* the next request of that type gets this status */
 
 /* Waits until a line was received that starts with `line` (at most 5 s) and forgets all up to it. False: it did not
