@@ -46,6 +46,10 @@ static void number_write(codec *c, uint64_t v)
 {
     uint8_t bytes[GROUPS_MAX];
     size_t n = 0;
+    if (v < 0x80) { /* mostly */
+        byte(c, (uint8_t)v);
+        return;
+    }
     for (; v >= 0x80; v >>= 7)
         bytes[n++] = (uint8_t)(v | 0x80);
     bytes[n++] = (uint8_t)v;
