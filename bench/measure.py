@@ -76,6 +76,7 @@ def heading():
         f"commit   {commit or '?'}",
         f"machine  {read('/proc/cpuinfo', 'model name')}, {os.cpu_count()} processors, {read('/proc/meminfo', 'MemTotal')}",
         f"system   {platform.release()}, {read_release()}",
+        f"load     {' '.join(f'{load:.1f}' for load in os.getloadavg())} (1, 5, 15 minutes, when the table was done)",
         f"taken    {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, medians of {ROUNDS}",
     ])
 

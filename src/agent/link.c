@@ -25,6 +25,7 @@ struct agent_link {
     claims *claims;
     channel *channel; /* NULL: down */
     uv_poll_t *poll;  /* allocated for each link: its handle closes later than it */
+    int events;       /* polled for */
     uv_prepare_t flush;
     uv_timer_t timer;
     uint64_t number; /* of our last frame */
@@ -267,7 +268,9 @@ static void on_flush(uv_prepare_t *prepare)
         return;
     }
     int wanted = UV_READABLE | (channel_pending(l->channel) ? UV_WRITABLE : 0);
-    uv_poll_start(l->poll, wanted, on_readable);
+    if (wanted != l->events) /* starting costs two calls of the kernel, also when nothing changes */
+        uv_poll_start(l->poll, wanted, on_readable);
+    l->events = wanted;
 }
 
 /* ---- life ---- */
@@ -371,6 +374,7 @@ int agent_link_up(agent_link *l, int fd)
     }
     poll->data = l;
     l->poll = poll;
+    l->events = UV_READABLE;
     r = say_hello(l);
     if (r == 0)
         r = channel_flush(l->channel);

@@ -143,6 +143,15 @@ static int order_send(broker *b, const link_order *o)
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
+/* Starting costs two calls of the kernel, also when nothing changes. */
+static void poll_for(host_link *l, int events)
+{
+    if (l->events == events)
+        return;
+    l->events = events;
+    uv_poll_start(l->poll, events, on_ready);
+}
+
 void link_flush(broker *b)
 {
     host_link *l = &b->link;
@@ -170,11 +179,11 @@ void link_flush(broker *b)
         r = channel_flush(l->channel);
     if (r < 0) {
         shutdown(channel_fd(l->channel), SHUT_RDWR);
-        uv_poll_start(l->poll, UV_READABLE, on_ready);
+        poll_for(l, UV_READABLE);
         return;
     }
     bool more = channel_pending(l->channel) > 0 || l->n_orders > 0;
-    uv_poll_start(l->poll, UV_READABLE | (more ? UV_WRITABLE : 0), on_ready);
+    poll_for(l, UV_READABLE | (more ? UV_WRITABLE : 0));
 }
 
 /* ---- what the agent says ---- */
@@ -408,5 +417,6 @@ void link_connect(broker *b, int fd)
     channel_set_limit(l->channel, UNSENT_LIMIT);
     poll->data = b;
     l->poll = poll;
-    uv_poll_start(poll, UV_READABLE, on_ready);
+    l->events = 0;
+    poll_for(l, UV_READABLE);
 }

@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     channel *channel; /* NULL: not connected */
     uv_poll_t *poll;  /* freed when its close is done */
+    int events;       /* polled for */
     bool greeted;     /* AgentHello came */
     bool named;       /* `host` is known, also while not connected */
     bool dirty;
