@@ -16,7 +16,7 @@ CAUSE_EXIT, CAUSE_OOM, CAUSE_KILLED = 0, 1, 2
 
 
 def agent_program():
-    for folder in (os.environ.get("GRANARY_BIN"), f"{ROOT}/{os.environ.get('BUILD', 'build')}/bin"):
+    for folder in (os.environ.get("GRANARY_BIN_DIR"), f"{ROOT}/{os.environ.get('BUILD', 'build')}/bin"):
         if folder and os.access(f"{folder}/granary-agent", os.X_OK):
             return f"{folder}/granary-agent"
     raise FileNotFoundError("granary-agent is not built: run make first")
