@@ -76,6 +76,7 @@ void claim_set_state(core *c, claim *k, claim_state state)
 
 static void fail_pending(core *c, claim *k, int kind, int status)
 {
+    k->pendings[kind].tag = pending_used(&k->pendings[kind]) ? k->pendings[kind].tag : 0;
     if (pending_used(&k->pendings[kind]))
         pending_reply(c, &k->pendings[kind],
                       (outcome){.status = status, .allocation = k->allocation->id, .claim = k->gen});
@@ -303,9 +304,10 @@ void claim_on_emptied(core *c, const event_claim_answer *e)
 void claim_on_limited(core *c, const event_claim_answer *e)
 {
     claim *k = claim_there(c, e->gen, e->host);
-    pending *p = k ? answered(k, PENDING_SHRINK, e->tag) : NULL;
-    if (!p)
+    pending *p = k ? &k->pendings[PENDING_SHRINK] : NULL;
+    if (!p || p->tag == 0 || p->tag != e->tag)
         return;
+    p->tag = 0; /* also when the session that asked is gone: the limit is what it is */
     /* Fewer chunks count from now on; more of them have counted since the order. */
     chunks_t now = e->status == 0 ? p->chunks : p->before;
     allocation *a = k->allocation;
@@ -315,7 +317,8 @@ void claim_on_limited(core *c, const event_claim_answer *e)
         mark_claim(c, k);
         holding_drained(c, k->holding, less); /* seen free, or never used */
     }
-    reply_end(c, p, k, e, e->status == 0 ? STATUS_OK : agent_status(e->status));
+    if (pending_used(p))
+        reply_end(c, p, k, e, e->status == 0 ? STATUS_OK : agent_status(e->status));
     allocation_settle(c, a);
 }
 

@@ -134,7 +134,7 @@ static claim *claim_for(core *c, session *s, request_no number, generation gen, 
         o.status = k->state == CLAIM_OPENING ? STATUS_STATE : STATUS_ENDED;
     else if (kind != PENDING_CLOSE && !reachable(k->host))
         o.status = STATUS_SILENT;
-    else if (pending_used(&k->pendings[kind]))
+    else if (pending_used(&k->pendings[kind]) || (kind == PENDING_SHRINK && k->pendings[kind].tag != 0))
         o.status = STATUS_BUSY;
     if (o.status == STATUS_OK)
         return k;

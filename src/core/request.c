@@ -160,5 +160,6 @@ effect_reply *pending_reply(core *c, pending *p, outcome o)
     session *s = p->session;
     request_no number = p->number;
     pending_drop(p);
+    p->tag = 0;
     return request_reply(c, s, number, o);
 }

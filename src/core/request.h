@@ -39,6 +39,7 @@ static inline bool pending_used(const pending *p)
 }
 /* Frees it, and answers its session. */
 effect_reply *pending_reply(core *c, pending *p, outcome o);
+/* Nobody waits for the answer any more; its tag stays, so that the answer is known when it comes. */
 void pending_drop(pending *p);
 
 #endif

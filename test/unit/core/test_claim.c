@@ -209,11 +209,46 @@ static void test_resize_again(void **state)
     world_close(&w);
 }
 
+/* Who asked for the resize is gone when the agent answers: the books follow the limit all the same. */
+static void test_resize_without_its_session(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), other = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 3, 3, 0), &a);
+    world_claim(&w, s, a, h, 3, &g);
+    core_event e = world_request(&w, other, EVENT_SHRINK);
+    e.shrink.gen = g;
+    e.shrink.chunks = 1;
+    world_step(&w, &e);
+    uint64_t tag = world_order(&w, ORDER_LIMIT, 0)->tag;
+    e = (core_event){.kind = EVENT_SESSION_END, .session = {.session = other}};
+    world_step(&w, &e);
+    e = world_request(&w, s, EVENT_SHRINK);
+    e.shrink.gen = g;
+    e.shrink.chunks = 2;
+    world_step(&w, &e);
+    assert_int_equal(world_reply(&w)->status, STATUS_BUSY);
+    world_answer(&w, EVENT_CLAIM_LIMITED, h, g, 0, tag);
+    assert_null(world_reply(&w));
+    claim_view v;
+    assert_int_equal(view_claim_by_gen(w.core, g, &v), 0);
+    assert_int_equal(v.chunks, 1);
+    assert_int_equal(world_claim(&w, s, a, h, 2, NULL), 0);
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_kill_survives),      cmocka_unit_test(test_unknown_is_not_empty),
-        cmocka_unit_test(test_resize_again),       cmocka_unit_test(test_refused_and_silent)};
+        cmocka_unit_test(test_resize_again),       cmocka_unit_test(test_resize_without_its_session),
+        cmocka_unit_test(test_refused_and_silent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
