@@ -130,6 +130,8 @@ void ledger_sample(core *c, host *h, bytes_t raw)
         h->smooth -= (h->smooth - raw + FALL_DIVISOR - 1) / FALL_DIVISOR;
     }
     h->last_raw = raw;
+    if (!h->fresh)
+        supply_rose(c, h); /* with nothing free, too: what is leased there may be asked back from now on */
     h->fresh = true;
     ledger_refresh(c, h);
 }
