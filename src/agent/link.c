@@ -275,21 +275,29 @@ static void on_flush(uv_prepare_t *prepare)
 
 /* ---- life ---- */
 
-/* What this host already has of earlier books, so that the broker may reconcile. */
-static generations own_groups(agent_link *l)
+/* What this host already has of earlier books, so that the broker may reconcile. What cannot be listed is not told to
+ * be gone. */
+static int own_groups(agent_link *l, generations *ret)
 {
     generations found = {0};
     const backend_ops *ops = l->options.backend->ops;
-    if (l->books[0] && (ops->books(l->options.backend, l->books) < 0 || ops->list(l->options.backend, &found) < 0))
-        found = (generations){0};
-    return found;
+    int r = l->books[0] ? ops->books(l->options.backend, l->books) : 0;
+    if (r == 0 && l->books[0])
+        r = ops->list(l->options.backend, &found);
+    if (r < 0)
+        return r;
+    *ret = found;
+    return 0;
 }
 
 static int say_hello(agent_link *l)
 {
     Granary__AgentHello hello = GRANARY__AGENT_HELLO__INIT;
     const backend *b = l->options.backend;
-    generations found = own_groups(l);
+    generations found;
+    int r = own_groups(l, &found);
+    if (r < 0)
+        return r;
     hello.version = PROTOCOL_VERSION;
     hello.host = (char *)l->options.host;
     hello.boot_id = l->boot_id;
@@ -302,7 +310,7 @@ static int say_hello(agent_link *l)
     hello.groups = found.items;
     hello.n_groups = found.count;
     hello.broker_id = l->books;
-    int r = channel_send(l->channel, GRANARY__MESSAGE_TYPE__TYPE_AGENT_HELLO, ++l->number, 0, &hello.base, -1);
+    r = channel_send(l->channel, GRANARY__MESSAGE_TYPE__TYPE_AGENT_HELLO, ++l->number, 0, &hello.base, -1);
     free(found.items);
     return r;
 }

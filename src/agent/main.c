@@ -27,8 +27,14 @@ typedef struct {
     agent_link *link;
     uv_poll_t control;
     uv_signal_t term, interrupt;
+    uv_timer_t relink;
     bool stopping;
 } agent;
+
+/* A link may end though both sides live on, when one has no memory for it. Whoever restarts makes a new one: waited for
+ * first. */
+#define RELINK_MS       200u
+#define RELINK_AGAIN_MS 1000u
 
 static const char usage[] =
     "granary-agent - started by granaryd: measures a host and keeps its claims under their limits\n"
@@ -48,6 +54,7 @@ static void agent_stop(agent *a)
     a->stopping = true;
     agent_link_stop(a->link);
     watchpid_stop(a->set);
+    uv_close((uv_handle_t *)&a->relink, NULL);
     if (a->options.link_fd < 0)
         uv_close((uv_handle_t *)&a->control, NULL);
     uv_close((uv_handle_t *)&a->term, NULL);
@@ -60,11 +67,23 @@ static void on_signal(uv_signal_t *handle, int number)
     agent_stop(handle->data);
 }
 
+/* Asks the supervisor for a link, until one is up. */
+static void on_relink(uv_timer_t *timer)
+{
+    agent *a = timer->data;
+    if (agent_link_is_up(a->link))
+        uv_timer_stop(timer);
+    else if (send(AGENT_CONTROL_FD, "L", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+        agent_stop(a); /* the supervisor is gone */
+}
+
 static void on_lost(void *context)
 {
     agent *a = context;
     if (a->options.link_fd >= 0)
         agent_stop(a); /* nobody will bring another one */
+    else
+        uv_timer_start(&a->relink, on_relink, RELINK_MS, RELINK_AGAIN_MS);
 }
 
 /* One datagram; its descriptor, if any, is the caller's. Returns the kind, 0 for none, -1 at the end. */
@@ -95,8 +114,10 @@ static void on_control(uv_poll_t *poll, int status, int events)
     (void)events;
     int kind = status < 0 ? -1 : control_receive(AGENT_CONTROL_FD, &fd);
     if (kind == 'L' && fd >= 0) {
-        if (agent_link_up(a->link, fd) < 0)
-            fprintf(stderr, "granary-agent: the link to the broker cannot be used\n");
+        if (agent_link_up(a->link, fd) < 0) {
+            fprintf(stderr, "granary-agent: the link to the broker cannot be used: another is asked for\n");
+            on_lost(a);
+        }
         return;
     }
     if (fd >= 0)
@@ -153,7 +174,8 @@ static int agent_listen(agent *a)
 {
     uv_signal_init(&a->loop, &a->term);
     uv_signal_init(&a->loop, &a->interrupt);
-    a->term.data = a->interrupt.data = a;
+    uv_timer_init(&a->loop, &a->relink);
+    a->term.data = a->interrupt.data = a->relink.data = a;
     uv_signal_start(&a->term, on_signal, SIGTERM);
     uv_signal_start(&a->interrupt, on_signal, SIGINT);
     if (a->options.link_fd >= 0)
@@ -181,8 +203,10 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    if (uv_loop_init(&a.loop) < 0)
+    if (uv_loop_init(&a.loop) < 0) {
+        fprintf(stderr, "granary-agent: cannot start: no memory or no descriptors for its loop\n");
         return 1;
+    }
     int r = agent_prepare(&a);
     if (r == 0)
         r = agent_listen(&a);
