@@ -213,6 +213,12 @@ static void raise_descriptors(void)
     }
 }
 
+/* What is amiss with the state directory no restart mends; a shortage of memory may pass. */
+static int state_code(int status)
+{
+    return status == STATUS_NO_MEMORY ? EXIT_OTHER : EXIT_STATE;
+}
+
 static int open_books(broker *b)
 {
     char why[1024] = "";
@@ -220,7 +226,7 @@ static int open_books(broker *b)
     int r = store_sqlite_open(&b->store, &where, why, sizeof why);
     if (r < 0) {
         log_write(b->log, LOG_ERROR, "status=%s %s", status_name(r), why);
-        return EXIT_STATE;
+        return state_code(r);
     }
     driver_sink sink = {.reply = on_reply,
                         .push = on_push,
@@ -238,7 +244,7 @@ static int open_books(broker *b)
     r = recovery_run(&b->driver, b->boot_id, &found, why, sizeof why);
     if (r < 0) {
         log_write(b->log, LOG_ERROR, "status=%s state=%s %s", status_name(r), b->options->state, why);
-        return r == STATUS_LIMIT ? EXIT_WRONG_USAGE : EXIT_STATE;
+        return r == STATUS_LIMIT ? EXIT_WRONG_USAGE : state_code(r);
     }
     for (uint32_t i = 0; i < found.n_sessions; i++) {
         const recovered_session *s = &found.sessions[i];
@@ -286,9 +292,10 @@ int broker_open(broker *b, const broker_options *o, log_book *log)
 {
     char why[512];
     *b = (broker){.options = o, .log = log, .pidfd = -1, .busy_last = driver_now()};
-    if (settings_read(b, &b->config, why, sizeof why) < 0) {
+    int read = settings_read(b, &b->config, why, sizeof why);
+    if (read < 0) {
         log_write(log, LOG_ERROR, "%s", why);
-        return EXIT_WRONG_USAGE;
+        return read == STATUS_NO_MEMORY ? EXIT_OTHER : EXIT_WRONG_USAGE;
     }
     log_set_level(log, b->config.log_level);
     raise_descriptors();

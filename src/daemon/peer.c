@@ -249,22 +249,24 @@ static uint32_t connections_of(const broker *b, uid_t uid)
     return n;
 }
 
-/* One Error, at once: no byte of what the other side says was looked at, so no commit is waited for. */
-static void turn_away(broker *b, int fd, const process_peer *process, const char *text)
+/* One Error, at once and without allocating: no byte of what the other side says was looked at, so no commit is waited
+ * for. */
+static void turn_away(broker *b, int fd, const process_peer *process, int status, const char *text)
 {
-    channel *c;
-    if (channel_create(&c, fd, PEER_CLIENT_NEW) < 0) {
-        close(fd);
-        return;
-    }
+    uint8_t bytes[FRAME_HEADER_BYTES + 512];
     Granary__Error error = GRANARY__ERROR__INIT;
-    error.status = STATUS_BUSY;
+    error.status = status;
     error.text = (char *)text;
-    log_write(b->log, LOG_WARNING, "uid=%u pid=%d connection refused: %s", (unsigned)process->uid, (int)process->pid,
-              text);
-    if (channel_send(c, GRANARY__MESSAGE_TYPE__TYPE_ERROR, 0, 0, &error.base, -1) == 0 && channel_flush(c) < 0)
+    size_t body = protobuf_c_message_get_packed_size(&error.base);
+    assert(FRAME_HEADER_BYTES + body <= sizeof bytes);
+    frame_header header = {.length = (uint32_t)body, .type = GRANARY__MESSAGE_TYPE__TYPE_ERROR};
+    frame_header_encode(&header, bytes);
+    protobuf_c_message_pack(&error.base, bytes + FRAME_HEADER_BYTES);
+    log_write(b->log, LOG_WARNING, "uid=%u pid=%d status=%s connection refused: %s", (unsigned)process->uid,
+              (int)process->pid, status_name(status), text);
+    if (send(fd, bytes, FRAME_HEADER_BYTES + body, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_write(b->log, LOG_DEBUG, "pid=%d it had gone already", (int)process->pid);
-    channel_destroy(c);
+    close(fd);
 }
 
 /* Makes the peer; takes over fd and pidfd only when it succeeds. */
@@ -317,11 +319,12 @@ static void peer_accept(broker *b, int fd)
         full = "this user has as many connections as one user may: close some, or raise connections_per_user in "
                "granary.conf";
     if (full)
-        turn_away(b, fd, &process, full);
+        turn_away(b, fd, &process, STATUS_BUSY, full);
     else if (peer_create(b, fd, &process) == 0)
         return;
     else
-        close(fd);
+        turn_away(b, fd, &process, STATUS_NO_MEMORY,
+                  "the broker has no memory left for this connection: connect again later");
     if (process.pidfd >= 0)
         close(process.pidfd);
 }
