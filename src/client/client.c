@@ -132,6 +132,8 @@ static int open_failed(granary_client *c, int status)
     char words[256] = "";
     if (c->over)
         return client_fail(NULL, status, "%s", c->over_text);
+    if (!s->path) /* no memory for it */
+        return client_fail(NULL, status, "%s", "");
     if (s->may_start)
         find_last_words(s->path, words, sizeof words);
     switch (status) {
