@@ -102,7 +102,7 @@ void claim_on_timer(uv_timer_t *timer)
 
 /* ---- life ---- */
 
-static void watch_events(claim *c)
+void claim_watch_events(claim *c)
 {
     group_event files[GROUP_EVENTS];
     uint32_t n = claim_ops(c)->events(c->group, files);
@@ -137,7 +137,7 @@ int claim_create(claim **ret, claim_world *world, const claim_order *order, bool
     c->timer.data = c;
     claim_task_begin(c);
     c->entered = !made;
-    watch_events(c);
+    claim_watch_events(c);
     if (!made)
         claim_sample_soon(c);
     if (!made && claim_ops(c)->members_by_watch)

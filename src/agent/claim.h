@@ -144,6 +144,9 @@ void claim_close(claim *c);          /* only after it drained, else a notice */
 void claim_undo(claim *c);           /* an open that failed: removes the group, and the table forgets it */
 void claim_unlink(claim *c);
 
+/* Periodic: finds what no event told. A vanished group is made again. */
+void claim_collect(claim *c);
+
 /* Measures now. STATUS_NOT_FOUND when the group vanished. `processes` may be NULL. */
 int claim_measure(claim *c, pids *processes);
 claim_view claim_see(const claim *c);

@@ -20,6 +20,7 @@ struct claims {
     uint64_t highest; /* generation opened */
     bool ready;       /* the live set is complete */
     char books[BOOKS_MAX];
+    generations strangers; /* groups that no claim knows, as last listed: told once */
 };
 
 static claim **claims_at(claims *all, uint64_t gen)
@@ -67,6 +68,7 @@ void claims_destroy(claims *all)
     if (!all)
         return;
     assert(all->count == 0);
+    free(all->strangers.items);
     free(all);
 }
 
@@ -106,9 +108,51 @@ static void notice(claims *all, uint64_t gen, const char *what)
     all->world.sink.notice(all->world.sink.context, "warning", text);
 }
 
-void claims_ready(claims *all, uint64_t sample_ms)
+static bool among(const generations *g, uint64_t gen)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->items[i] == gen)
+            return true;
+    return false;
+}
+
+/* Tells of groups that no claim knows, unless it was told before. */
+static void strangers_tell(claims *all)
 {
     generations found;
+    if (all->world.backend->ops->list(all->world.backend, &found) < 0) {
+        all->world.sink.notice(all->world.sink.context, "warning", "the groups of this host cannot be listed");
+        return;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < found.count; i++) {
+        uint64_t gen = found.items[i];
+        if (*claims_at(all, gen))
+            continue;
+        if (!among(&all->strangers, gen))
+            notice(all, gen, "its group exists, but the books do not know it; left alone");
+        found.items[kept++] = gen;
+    }
+    found.count = kept;
+    free(all->strangers.items);
+    all->strangers = found;
+}
+
+void claims_collect(claims *all)
+{
+    claim *next;
+    if (!all->ready)
+        return;
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        for (claim *c = all->buckets[i]; c; c = next) {
+            next = c->next;
+            claim_collect(c);
+        }
+    strangers_tell(all);
+}
+
+void claims_ready(claims *all, uint64_t sample_ms)
+{
     all->ready = true;
     if (sample_ms)
         all->world.sample_ms = sample_ms;
@@ -119,14 +163,8 @@ void claims_ready(claims *all, uint64_t sample_ms)
             else
                 forget(all, at); /* its group, if it has one, is reported below */
         }
-    if (all->world.backend->ops->list(all->world.backend, &found) < 0) {
-        all->world.sink.notice(all->world.sink.context, "warning", "the groups of this host cannot be listed");
-        return;
-    }
-    for (uint32_t i = 0; i < found.count; i++)
-        if (!*claims_at(all, found.items[i]))
-            notice(all, found.items[i], "its group exists, but the books do not know it; left alone");
-    free(found.items);
+    all->strangers.count = 0; /* another link: told again */
+    strangers_tell(all);
 }
 
 void claims_unlink(claims *all)

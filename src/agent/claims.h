@@ -20,6 +20,8 @@ void claims_destroy(claims *all);
 int claims_books(claims *all, const char *books);
 /* The live set is complete: admits, and reports groups that are not in it. */
 void claims_ready(claims *all, uint64_t sample_ms);
+/* Periodic: claims against groups, both ways. A group that is not known is reported once, and left alone. */
+void claims_collect(claims *all);
 /* The link is gone: orders that wait are dropped, nothing is admitted; claims go on. */
 void claims_unlink(claims *all);
 /* Carries out an order; takes its pidfd. Answers through the sink, now or later. */

@@ -18,6 +18,7 @@
 #include "granary.pb-c.h"
 #include "proto/channel.h"
 
+#define COLLECT_MS 60000u     /* when the broker does not say */
 #define UNSENT_MAX (8u << 20) /* of answers and samples: far above one sample of a full table */
 
 struct agent_link {
@@ -28,6 +29,7 @@ struct agent_link {
     int events;       /* polled for */
     uv_prepare_t flush;
     uv_timer_t timer;
+    uv_timer_t collect;
     uint64_t number; /* of our last frame */
     bool welcomed;
     char books[BOOKS_MAX];
@@ -125,8 +127,11 @@ static void on_sample(uv_timer_t *timer)
     agent_link *l = timer->data;
     sample s;
     int r = sample_take(&s, l->claims, l->options.proc);
-    if (r == STATUS_STALE) {
-        r = sample_take(&s, l->claims, l->options.proc); /* once more at once; else with the next tick */
+    if (r == STATUS_STALE)
+        r = sample_take(&s, l->claims, l->options.proc);
+    if (r == STATUS_STALE) { /* not only a claim that ended meanwhile: perhaps a group has vanished */
+        claims_collect(l->claims);
+        r = sample_take(&s, l->claims, l->options.proc); /* else with the next tick */
     }
     if (r < 0) {
         if (r != STATUS_STALE)
@@ -135,6 +140,12 @@ static void on_sample(uv_timer_t *timer)
     }
     send_sample(l, &s);
     sample_free(&s);
+}
+
+static void on_collect(uv_timer_t *timer)
+{
+    const agent_link *l = timer->data;
+    claims_collect(l->claims);
 }
 
 /* ---- orders ---- */
@@ -210,8 +221,10 @@ static int take_ready(agent_link *l, const frame *f)
     if (!body)
         return STATUS_PROTOCOL;
     uint64_t ms = l->options.sample_ms ? l->options.sample_ms : body->sample_ms ? body->sample_ms : 1000;
+    uint64_t collect_ms = body->collect_ms ? body->collect_ms : COLLECT_MS;
     granary__agent_ready__free_unpacked(body, NULL);
     claims_ready(l->claims, ms);
+    uv_timer_start(&l->collect, on_collect, collect_ms, collect_ms);
     uv_timer_start(&l->timer, on_sample, 0, ms);
     return 0;
 }
@@ -331,6 +344,7 @@ static void link_down(agent_link *l)
     l->channel = NULL;
     l->welcomed = false;
     uv_timer_stop(&l->timer);
+    uv_timer_stop(&l->collect);
     claims_unlink(l->claims);
     if (l->options.lost)
         l->options.lost(l->options.context);
@@ -353,6 +367,8 @@ int agent_link_create(agent_link **ret, const link_options *options, watchpid *s
     }
     uv_timer_init(options->loop, &l->timer);
     l->timer.data = l;
+    uv_timer_init(options->loop, &l->collect);
+    l->collect.data = l;
     uv_prepare_init(options->loop, &l->flush);
     l->flush.data = l;
     uv_prepare_start(&l->flush, on_flush);
@@ -404,6 +420,7 @@ void agent_link_stop(agent_link *l)
     link_down(l);
     claims_stop(l->claims);
     uv_close((uv_handle_t *)&l->timer, NULL);
+    uv_close((uv_handle_t *)&l->collect, NULL);
     uv_close((uv_handle_t *)&l->flush, NULL);
 }
 

@@ -273,6 +273,7 @@ static int open_loop(broker *b)
     uv_idle_init(&b->loop, &b->idle);
     uv_timer_init(&b->loop, &b->tick);
     uv_timer_init(&b->loop, &b->patience);
+    collect_init(b);
     uv_signal_init(&b->loop, &b->terminate);
     b->terminate.data = b;
     uv_signal_start(&b->terminate, on_signal, SIGTERM);
@@ -346,6 +347,7 @@ void broker_close(broker *b)
     log_set_listener(b->log, NULL, NULL);
     peers_close(b);
     watch_stop_all(b);
+    collect_finish(b);
     link_close(b);
     if (b->loop_open) {
         uv_walk(&b->loop, close_left, NULL);

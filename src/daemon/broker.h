@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include "daemon/collect.h"
 #include "daemon/config.h"
 #include "daemon/driver.h"
 #include "daemon/link.h"
@@ -48,6 +49,7 @@ struct broker {
     peers peers;
     host_link link; /* of the local agent */
     watches watches;
+    collect collect;
 
     uv_loop_t loop;
     uv_prepare_t prepare;

@@ -57,6 +57,7 @@ static const key global_keys[] = {
     {"set_aside", KEY_BYTES, AT(config, set_aside), 0, 0, UINT64_MAX / 2},
     {"durability", KEY_DURABILITY, AT(config, power), 0, 0, 0},
     {"sample_ms", KEY_COUNT64, AT(config, sample_ms), 0, 10, 60000},
+    SPAN("collect", collect_ms, 100, DAY),
     SPAN("idle_exit", idle_exit, 0, 365 * DAY),
     {"connections", KEY_COUNT64, AT(config, connections), 0, 1, 100000},
     {"connections_per_user", KEY_COUNT64, AT(config, connections_per_user), 0, 1, 100000},
@@ -101,6 +102,7 @@ void config_init(config *c)
     *c = (config){
         .set_aside = UINT64_MAX,
         .sample_ms = 1000,
+        .collect_ms = 60000,
         .idle_exit = 60000,
         .connections = 2000,
         .connections_per_user = 1000,

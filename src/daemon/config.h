@@ -32,6 +32,7 @@ typedef struct {
     bytes_t set_aside;        /* UINT64_MAX = the default rule */
     bool power;               /* durability: each commit is synced */
     uint64_t sample_ms;
+    uint64_t collect_ms; /* between two comparisons of books and reality */
     ms_t idle_exit; /* user instances; 0 = never */
     uint64_t connections, connections_per_user;
     log_level log_level;

@@ -43,6 +43,7 @@ static void link_drop(broker *b)
     l->poll = NULL;
     bool told = l->greeted && l->named;
     l->greeted = false;
+    l->sampled = false;
     if (told) {
         core_event event = {.kind = EVENT_HOST_GONE, .gone = l->host};
         broker_step(b, &event);
@@ -50,7 +51,7 @@ static void link_drop(broker *b)
 }
 
 /* The other side lives but is not understood, or does not read: a new link begins with hello. */
-static void link_renew(broker *b, const char *why)
+void link_renew(broker *b, const char *why)
 {
     log_write(b->log, LOG_ERROR, "host=%s the link to the agent is renewed: %s", b->local_host, why);
     link_drop(b);
@@ -138,6 +139,7 @@ static int order_send(broker *b, const link_order *o)
     }
     Granary__AgentReady ready = GRANARY__AGENT_READY__INIT;
     ready.sample_ms = (uint32_t)b->config.sample_ms;
+    ready.collect_ms = (uint32_t)b->config.collect_ms;
     return channel_send(c, o->type, 0, 0, &ready.base, -1);
 }
 
@@ -281,6 +283,7 @@ static int take_sample(broker *b, const frame *f)
     if (!m)
         return STATUS_PROTOCOL;
     claims_keep(&b->link, m);
+    b->link.sampled = b->link.n_claims == m->n_claims;
     if (b->link.n_claims > 1)
         qsort(b->link.claims, b->link.n_claims, sizeof *b->link.claims, compare_claims);
     for (size_t i = 0; i < m->n_claims; i++)

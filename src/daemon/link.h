@@ -47,11 +47,15 @@ typedef struct {
     uint32_t first, n_orders, capacity;
     link_claim *claims; /* of the last sample, by gen */
     uint32_t n_claims, claims_capacity;
+    bool sampled; /* `claims` are of this connection */
 } host_link;
 
 /* Takes over a new end, in place of the one there was. */
 void link_connect(struct broker *b, int fd);
 void link_close(struct broker *b);
+
+/* Drops the connection and asks for another one, which begins with hello and the whole live set. */
+void link_renew(struct broker *b, const char *why);
 
 /* Queues an order of the core. */
 void link_order_add(struct broker *b, const effect_order *order);

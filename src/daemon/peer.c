@@ -139,6 +139,19 @@ void peers_flush(broker *b)
     }
 }
 
+void peers_collect(broker *b)
+{
+    for (uint32_t i = 0; i < b->peers.capacity; i++) {
+        peer *p = b->peers.table[i];
+        if (!p || p->stage != PEER_OPEN || p->process.pidfd < 0 || process_alive(p->process.pidfd))
+            continue;
+        log_write(b->log, LOG_WARNING,
+                  "session=%llu pid=%d the process is dead, but its connection is held open: it is ended",
+                  (unsigned long long)p->session.v, (int)p->process.pid);
+        peer_doom(p);
+    }
+}
+
 bool peers_reap(broker *b)
 {
     peer *p = b->peers.doomed;

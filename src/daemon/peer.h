@@ -79,6 +79,9 @@ void peers_work(struct broker *b);
 void peers_flush(struct broker *b);
 bool peers_reap(struct broker *b);
 
+/* Ends the connections of processes that are dead: a child that they forked may hold the socket open. */
+void peers_collect(struct broker *b);
+
 /* Refuses those whose hello is overdue; ms until the next one may be, -1 = none. */
 int64_t peers_patience(struct broker *b, ms_t now);
 

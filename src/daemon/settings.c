@@ -58,6 +58,7 @@ void settings_apply(broker *b, const config *old)
             step_host(b, &gone);
         }
     step_local(b);
+    collect_start(b);
 
     core_event event = {.kind = EVENT_CONFIG_USER};
     for (uint32_t i = 0; i < c->n_users; i++) {

@@ -27,15 +27,33 @@ static void unlink_and_close(broker *b, watch **at)
     close(w->pidfd);
 }
 
-static void on_dead(uv_poll_t *poll, int status, int events)
+static void dead(watch *w)
 {
-    watch *w = poll->data;
-    (void)status;
-    (void)events;
     broker *b = w->broker;
     core_event event = {.kind = EVENT_SESSION_END, .session = {.session = w->session}};
     watch_stop(b, event.session.session);
     broker_step(b, &event);
+}
+
+static void on_dead(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    dead(poll->data);
+}
+
+void watch_collect(broker *b)
+{
+    watch *w = b->watches.first;
+    while (w) {
+        watch *next = w->next;
+        if (process_alive(w->pidfd)) {
+            w = next;
+        } else {
+            dead(w);
+            w = b->watches.first; /* the step may have ended others */
+        }
+    }
 }
 
 void watch_start(broker *b, session_id session, int pidfd)

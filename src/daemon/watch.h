@@ -24,6 +24,8 @@ void watch_start(struct broker *b, session_id session, int pidfd);
 
 /* The session is attached again, or over: its process is not watched any more. */
 void watch_stop(struct broker *b, session_id session);
+/* Ends the sessions of watched processes that died unseen. */
+void watch_collect(struct broker *b);
 void watch_stop_all(struct broker *b);
 
 #endif
