@@ -9,17 +9,15 @@ import subprocess
 import sys
 import time
 
-from granary_wire import HEADER, HAS_FD, ROOT, frame, pb
+from granary_wire import HEADER, HAS_FD, frame, pb
+from programs import BIN
 
 MIB = 1 << 20
 CAUSE_EXIT, CAUSE_OOM, CAUSE_KILLED = 0, 1, 2
 
 
 def agent_program():
-    for folder in (os.environ.get("GRANARY_BIN_DIR"), f"{ROOT}/{os.environ.get('BUILD', 'build')}/bin"):
-        if folder and os.access(f"{folder}/granary-agent", os.X_OK):
-            return f"{folder}/granary-agent"
-    raise FileNotFoundError("granary-agent is not built: run make first")
+    return os.path.join(BIN, "granary-agent")
 
 
 class Gated:

@@ -9,9 +9,9 @@ import tempfile
 
 import granary_wire
 import processes
+from programs import BIN
 
 ROOT = granary_wire.ROOT
-BIN = os.path.abspath(os.environ.get("GRANARY_BIN_DIR", os.path.join(ROOT, "build", "bin")))
 SUPERVISOR, BROKER, AGENT = "granaryd", "granary-broker", "granary-agent"
 
 
@@ -77,6 +77,8 @@ class Broker:
         with granary_wire.Wire(self.socket) as wire:
             wire.hello()
             self.identity = wire.query().broker_id
+            wire.send(granary_wire.pb().TYPE_GOODBYE, granary_wire.pb().Goodbye())
+            wire.until_closed()  # it is not counted among the test's own connections
         assert self.identity, "the broker does not say whose books it keeps"
         return self
 

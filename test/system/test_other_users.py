@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -11,40 +10,68 @@ import granary_wire
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 MIB = 1 << 20
 STRANGER = 65534
+DENIED, NOT_FOUND = -7, -8
 
-# Runs as the other user; prints what the broker answered.
-SCRIPT = """
-import json, os, sys
-sys.path.insert(0, {tests!r})
-import granary_wire
-wire = granary_wire.Wire({socket!r})
-os_uid = os.getuid()
-pb = granary_wire.pb()
-welcome = wire.hello()
-extents = [pb.Extent(host={host}, chunks=1)]
-own = wire.allocate(1 << 20, 1)
-answers = dict(
-    uid=os_uid,
-    release=wire.request(pb.TYPE_RELEASE, pb.Release(allocation={allocation}, extents=extents)).status,
-    release_n=wire.request(pb.TYPE_RELEASE_N, pb.ReleaseN(allocation={allocation}, count=1)).status,
-    claim=wire.request(pb.TYPE_CLAIM, pb.Claim(allocation={allocation}, host={host}, chunks=1)).status,
-    want=wire.request(pb.TYPE_WANT, pb.Want(allocation={allocation}, want=9)).status,
-    transfer=wire.request(pb.TYPE_TRANSFER, pb.Transfer(allocation={allocation}, session=welcome.session)).status,
-    cancel=wire.request(pb.TYPE_CANCEL, pb.Cancel(allocation={allocation})).status,
-    release_foreign=wire.request(pb.TYPE_RELEASE_FOREIGN, pb.ReleaseForeign(allocation={allocation})).status,
-    close=wire.request(pb.TYPE_CLOSE, pb.Close(claim={claim}, kill=True)).status,
-    drain=wire.request(pb.TYPE_DRAIN, pb.Drain(host={name!r})).status,
-    priority=wire.request(pb.TYPE_ALLOCATE, pb.Allocate(terms=pb.Terms(label="x", chunk_size=1 << 20, want=1, priority=5))).status,
-    mine=own.status,
-    enter_foreign=wire.request(pb.TYPE_CLAIM, pb.Claim(allocation=own.allocation.id, host={host}, chunks=1), fd=os.pidfd_open({pid})).status,
-)
-try:
-    other = granary_wire.Wire({socket!r})
-    answers["steal"] = other.hello(session={session}, token={token!r}).reattached
-except granary_wire.Closed:
-    answers["steal"] = False
-print(json.dumps(answers))
-"""
+
+def as_stranger(function):
+    """What the function returns in a child process of another user (JSON). It needs no file of this clone."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(read)
+            os.setgroups([])
+            os.setresgid(STRANGER, STRANGER, STRANGER)
+            os.setresuid(STRANGER, STRANGER, STRANGER)
+            os.write(write, json.dumps(function()).encode())
+            status = 0
+        except BaseException as error:  # the test sees it as what came through the pipe
+            os.write(write, json.dumps(repr(error)).encode())
+        finally:
+            os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as f:
+        said = json.load(f)
+    assert os.waitpid(child, 0)[1] == 0, said
+    return said
+
+
+def trespass(broker, pb, welcome, own, claim, task, name):
+    """Everything that a stranger might try; the status of each."""
+    host = own.extents[0].host
+    with granary_wire.Wire(broker.socket) as wire:
+        session = wire.hello().session
+        mine = wire.allocate(MIB, 1)
+
+        def ask(kind, message, **more):
+            return wire.request(getattr(pb, "TYPE_" + kind), message, **more).status
+
+        answers = {
+            "mine": mine.status,
+            "release": ask("RELEASE", pb.Release(allocation=own.id, extents=[pb.Extent(host=host, chunks=1)])),
+            "release_n": ask("RELEASE_N", pb.ReleaseN(allocation=own.id, count=1)),
+            "claim": ask("CLAIM", pb.Claim(allocation=own.id, host=host, chunks=1)),
+            "want": ask("WANT", pb.Want(allocation=own.id, want=9)),
+            "transfer": ask("TRANSFER", pb.Transfer(allocation=own.id, session=session)),
+            "cancel": ask("CANCEL", pb.Cancel(allocation=own.id)),
+            "release_foreign": ask("RELEASE_FOREIGN", pb.ReleaseForeign(allocation=own.id)),
+            "shrink": ask("SHRINK", pb.Shrink(claim=claim, chunks=1)),
+            "empty": ask("EMPTY", pb.Empty(claim=claim)),
+            "close": ask("CLOSE", pb.Close(claim=claim, kill=True)),
+            "drain": ask("DRAIN", pb.Drain(host=name)),
+            "priority": ask("ALLOCATE", pb.Allocate(terms=pb.Terms(label="x", chunk_size=MIB, want=1, priority=5))),
+            "enter": ask("ENTER", pb.Enter(claim=claim), fd=os.pidfd_open(os.getpid())),
+            "take_process": ask("CLAIM", pb.Claim(allocation=mine.allocation.id, host=host, chunks=1), fd=os.pidfd_open(task)),
+        }
+        wire.send(pb.TYPE_GOODBYE, pb.Goodbye())
+        wire.until_closed()
+    try:
+        with granary_wire.Wire(broker.socket) as wire:
+            answers["stolen"] = wire.hello(session=welcome.session, token=welcome.token).reattached
+    except granary_wire.Closed:
+        answers["stolen"] = False
+    return answers
 
 
 def test_a_stranger_touches_nothing(broker):
@@ -52,23 +79,18 @@ def test_a_stranger_touches_nothing(broker):
     wire = broker.wire()
     welcome = wire.hello()
     own = wire.allocate(64 * MIB, 2).allocation
-    host = own.extents[0].host
     task = subprocess.Popen(["sleep", "1000"])
-    claim = wire.request(pb.TYPE_CLAIM, pb.Claim(allocation=own.id, host=host, chunks=1, command="sleep"), fd=os.pidfd_open(task.pid))
+    message = pb.Claim(allocation=own.id, host=own.extents[0].host, chunks=1, command="sleep")
+    claim = wire.request(pb.TYPE_CLAIM, message, fd=os.pidfd_open(task.pid))
     assert claim.status == 0, claim
     before = broker.wait(lambda s: any(c["pids"] == [task.pid] for a in s["allocations"] for c in a["claims"]), what="the task is seen")
 
-    script = SCRIPT.format(tests=os.path.dirname(os.path.abspath(__file__)), socket=broker.socket, host=host, allocation=own.id, claim=claim.claim,
-                           name=before["hosts"][0]["name"], session=welcome.session, token=welcome.token, pid=task.pid)
-    done = subprocess.run([sys.executable, "-c", script], user=STRANGER, group=STRANGER, extra_groups=[], capture_output=True, text=True,
-                          cwd="/", env={**broker.env, "HOME": "/"}, timeout=60)
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
-    assert answers.pop("uid") == STRANGER
-    assert answers.pop("steal") is False, "another user's session was taken over with its token"
+    name = before["hosts"][0]["name"]
+    answers = as_stranger(lambda: trespass(broker, pb, welcome, own, claim.claim, task.pid, name))
+    assert answers.pop("stolen") is False, "another user's session was taken over with its token"
     assert answers.pop("mine") == 0, "an ordinary user may lease memory"
-    refused = {name: status for name, status in answers.items() if status not in (-7, -8)}
-    assert not refused, f"should have been DENIED: {refused}"
+    allowed = {what: status for what, status in answers.items() if status not in (DENIED, NOT_FOUND)}
+    assert not allowed, f"should have been denied: {allowed}"
 
     after = broker.snapshot()
     mine = [next(a for a in s["allocations"] if a["id"] == own.id) for s in (before, after)]
@@ -78,4 +100,5 @@ def test_a_stranger_touches_nothing(broker):
     task.kill()
     task.wait()
     wire.send(pb.TYPE_GOODBYE, pb.Goodbye())
+    wire.until_closed()
     broker.wait_idle()
