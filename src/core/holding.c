@@ -11,10 +11,10 @@
 #include "core/supply.h"
 #include "core/trouble.h"
 
-/* Hosts are below 2^20 (core_init), allocations below 2^44. */
+/* Hosts are below 2^20 (core_init), allocations below 2^44. Allocations that came together are neighbours (table.c). */
 static uint64_t key_of(const allocation *a, const host *h)
 {
-    return a->id.v << 20 | h->id.v;
+    return (uint64_t)h->id.v << 44 | a->id.v;
 }
 
 holding *holding_find(const core *c, const allocation *a, const host *h)

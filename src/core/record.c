@@ -44,19 +44,14 @@ static uint8_t byte(codec *c, uint8_t v)
 
 static void number_write(codec *c, uint64_t v)
 {
-    uint8_t bytes[GROUPS_MAX];
-    size_t n = 0;
-    if (v < 0x80) { /* mostly */
-        byte(c, (uint8_t)v);
-        return;
-    }
-    for (; v >= 0x80; v >>= 7)
-        bytes[n++] = (uint8_t)(v | 0x80);
-    bytes[n++] = (uint8_t)v;
+    size_t n = 1;
+    for (uint64_t rest = v >> 7; rest; rest >>= 7)
+        n++;
     if (!room(c, n))
         return;
-    memcpy(c->to + c->at, bytes, n);
-    c->at += n;
+    for (; v >= 0x80; v >>= 7)
+        c->to[c->at++] = (uint8_t)(v | 0x80);
+    c->to[c->at++] = (uint8_t)v;
 }
 
 /* The only way to write a value of at most `most` is the one that is accepted. */
