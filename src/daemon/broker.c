@@ -351,8 +351,9 @@ void broker_close(broker *b)
     link_close(b);
     if (b->loop_open) {
         uv_walk(&b->loop, close_left, NULL);
-        uv_run(&b->loop, UV_RUN_DEFAULT);
-        uv_loop_close(&b->loop);
+        while (uv_loop_close(&b->loop) ==
+               UV_EBUSY) /* a stop that came before the loop ran ends the first run at once */
+            uv_run(&b->loop, UV_RUN_DEFAULT);
     }
     driver_finish(&b->driver);
     store_close(b->store);

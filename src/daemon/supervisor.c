@@ -319,8 +319,8 @@ static void close_left(uv_handle_t *handle, void *userdata)
 static void finish(supervisor *s)
 {
     uv_walk(&s->loop, close_left, NULL);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
+    while (uv_loop_close(&s->loop) == UV_EBUSY) /* a stop that came before the loop ran ends the first run at once */
+        uv_run(&s->loop, UV_RUN_DEFAULT);
     listen_remove(s->listen_fd, s->config->socket);
     close(s->listen_fd);
     close(s->lock_fd);

@@ -1,8 +1,11 @@
 """What people type by mistake: each is refused at once, says what was wrong and what to do, and changes nothing."""
-import subprocess
+import os
+import shutil
 import time
 
 import pytest
+
+import programs
 
 NEVER, USAGE = 122, 2
 
@@ -113,3 +116,13 @@ def test_configurations_that_make_no_sense(make_broker, text):
     status, said = broker.refused()
     assert status == USAGE, said
     assert "granary.conf" in said, "the file and line are named"
+
+
+def test_a_missing_part_is_named(make_broker, tmp_path, monkeypatch):
+    """granaryd alone, without the programs that it starts."""
+    shutil.copy(os.path.join(programs.BIN, "granaryd"), tmp_path)
+    monkeypatch.setattr("broker.BIN", str(tmp_path))
+    broker = make_broker(start=False)
+    status, said = broker.refused()
+    assert status == 1 and "granary-broker" in said, said
+    assert broker.sanitizer_reports() == []
