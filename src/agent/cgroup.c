@@ -265,6 +265,11 @@ int cgroup_books_open(const char *base, const char *books, bool make, int *ret)
     return r;
 }
 
+bool cgroup_folder_gone(int dir)
+{
+    return faccessat(dir, "cgroup.procs", F_OK, 0) < 0 && (errno == ENOENT || errno == ENODEV);
+}
+
 void cgroup_books_remove(const char *base, const char *books)
 {
     char path[3 * PATH_MAX];

@@ -41,6 +41,8 @@ uint64_t cgroup_field(const char *text, const char *key);
 
 /* The folder granary.<books> below `base`: opened, or made if `make`. STATUS_NOT_FOUND. */
 int cgroup_books_open(const char *base, const char *books, bool make, int *ret);
+/* Whether somebody removed the folder that `dir` was opened on. */
+bool cgroup_folder_gone(int dir);
 /* At the agent's end: removes that folder if no claim is left in it. */
 void cgroup_books_remove(const char *base, const char *books);
 /* Every c<generation> in it. */

@@ -51,6 +51,10 @@ static void v1_destroy(backend *b)
 static int v1_folder(v1 *self, bool make)
 {
     char base[2 * PATH_MAX];
+    if (self->dir >= 0 && cgroup_folder_gone(self->dir)) {
+        close(self->dir);
+        self->dir = -1;
+    }
     if (self->dir >= 0)
         return 0;
     snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);

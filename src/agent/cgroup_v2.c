@@ -53,6 +53,10 @@ static void v2_destroy(backend *b)
 static int v2_folder(v2 *self, bool make)
 {
     char base[2 * PATH_MAX];
+    if (self->dir >= 0 && cgroup_folder_gone(self->dir)) {
+        close(self->dir);
+        self->dir = -1;
+    }
     if (self->dir >= 0)
         return 0;
     int dir;

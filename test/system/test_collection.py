@@ -79,6 +79,21 @@ def test_a_group_that_vanished_is_made_again(make_broker):
     goodbye(broker, wire)
 
 
+def test_the_folder_of_the_books_vanished_too(make_broker):
+    broker = make_broker(config=COLLECT)
+    pb = granary_wire.pb()
+    wire, own, claim, folder = claimed(broker, 2)
+    os.rmdir(folder)
+    os.rmdir(os.path.dirname(folder))
+    processes.wait_for(lambda: os.path.isdir(folder) and limit_of(folder) == 64 * MIB, 5, "the group, made again")
+    reply = wire.request(pb.TYPE_CLAIM, pb.Claim(allocation=own.id, host=own.extents[0].host, chunks=1, command="later"))
+    assert reply.status == 0 and os.path.isdir(f"{os.path.dirname(folder)}/c{reply.claim}"), reply
+    broker.check()
+    assert wire.request(pb.TYPE_CLOSE, pb.Close(claim=claim)).status == 0
+    assert not os.path.exists(folder)
+    goodbye(broker, wire)
+
+
 def test_a_group_that_nobody_knows_is_reported_and_left_alone(make_broker):
     broker = make_broker(config=COLLECT)
     wire, _, claim, folder = claimed(broker)

@@ -103,6 +103,72 @@ static void a_process_that_may_not_enter_takes_its_new_group_along(void **state)
     close(ends[1]);
 }
 
+static void what_vanished_is_made_again_or_over(void **state)
+{
+    world *w = *state;
+    claims_ready(w->claims, 1000);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 1, .bytes = MIB(5)});
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 2});
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 0);
+    fake_find(&w->fake, 1)->exists = false;
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 1);
+    assert_non_null(fake_find(&w->fake, 1));
+    assert_int_equal(fake_find(&w->fake, 1)->limit, MIB(5));
+    assert_int_equal(claims_count(w->claims), 2);
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 1);
+    fake_find(&w->fake, 2)->exists = false;
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_END, .generation = 2});
+    assert_int_equal(w->n_drains, 1); /* an ended one is not made again */
+    claims_collect(w->claims);
+    assert_null(fake_find(&w->fake, 2));
+    assert_int_equal(w->n_notices, 1);
+}
+
+static void a_stranger_is_told_once_until_it_goes(void **state)
+{
+    world *w = *state;
+    group *g;
+    bool made;
+    claims_collect(w->claims); /* not before the live set is complete: everything would be a stranger */
+    assert_int_equal(fake_open(&w->fake.base, 77, MIB(1), true, &g, &made), 0);
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 0);
+    claims_ready(w->claims, 1000);
+    assert_int_equal(w->n_notices, 1);
+    claims_collect(w->claims);
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 1);
+    assert_true(fake_find(&w->fake, 77)->exists);
+    fake_find(&w->fake, 77)->exists = false;
+    claims_collect(w->claims);
+    assert_int_equal(fake_open(&w->fake.base, 77, MIB(1), true, &g, &made), 0);
+    claims_collect(w->claims);
+    assert_int_equal(w->n_notices, 2);
+    assert_int_equal(claims_count(w->claims), 0);
+}
+
+static void a_death_that_no_event_told_is_found(void **state)
+{
+    world *w = *state;
+    int pidfd;
+    claims_ready(w->claims, 1000);
+    pid_t pid = world_child(w, &pidfd);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 1, .pidfd = pidfd});
+    assert_int_equal(last_answer(w)->status, 0);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_END, .generation = 1});
+    claims_collect(w->claims);
+    assert_int_equal(w->n_drains, 0); /* it lives */
+    siginfo_t info;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    claims_collect(w->claims); /* the loop did not turn: no watch has fired */
+    assert_int_equal(w->n_drains, 1);
+    assert_int_equal(w->drains[0].generation, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -114,6 +180,9 @@ int main(void)
         TEST(the_live_set_is_adopted_or_made_again),
         TEST(a_claim_that_the_next_live_set_does_not_name_is_let_go),
         TEST(a_process_that_may_not_enter_takes_its_new_group_along),
+        TEST(what_vanished_is_made_again_or_over),
+        TEST(a_stranger_is_told_once_until_it_goes),
+        TEST(a_death_that_no_event_told_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
