@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/cgroup.h"
+#include "agent/members.h"
 #include "base/status.h"
 
 #define BUCKETS 1024u
@@ -18,6 +19,7 @@ struct claims {
     claim *buckets[BUCKETS];
     uint32_t count;
     uint64_t highest; /* generation opened */
+    uint64_t issued;  /* highest generation that the books ever gave, as the broker said */
     bool ready;       /* the live set is complete */
     char books[BOOKS_MAX];
     generations strangers; /* groups that no claim knows, as last listed: told once */
@@ -77,9 +79,10 @@ uint32_t claims_count(const claims *all)
     return all->count;
 }
 
-int claims_books(claims *all, const char *books)
+int claims_books(claims *all, const char *books, uint64_t issued)
 {
     all->ready = false;
+    all->issued = issued;
     if (!books_valid(books))
         return STATUS_INVALID;
     if (strcmp(all->books, books) == 0)
@@ -116,6 +119,29 @@ static bool among(const generations *g, uint64_t gen)
     return false;
 }
 
+/*
+ * A group whose generation the books gave, but which is no living claim's, is over: its agent died between drained and
+ * removed. With nothing in it nothing is lost by removing it. Answers whether it is gone.
+ */
+static bool remove_over(claims *all, uint64_t gen)
+{
+    const backend_ops *ops = all->world.backend->ops;
+    group *g;
+    bool made;
+    members inside;
+    bytes_t used;
+    if (gen > all->issued || ops->open(all->world.backend, gen, 0, false, &g, &made) < 0)
+        return false;
+    bool gone = false;
+    if (members_open(g, 1, &inside) == 0) {
+        bool empty = inside.total == 0;
+        members_close(&inside);
+        gone = empty && ops->use(g, &used) == 0 && used <= MIB(1) && ops->remove(g) == 0;
+    }
+    ops->close(g);
+    return gone;
+}
+
 /* Tells of groups that no claim knows, unless it was told before. */
 static void strangers_tell(claims *all)
 {
@@ -129,6 +155,10 @@ static void strangers_tell(claims *all)
         uint64_t gen = found.items[i];
         if (*claims_at(all, gen))
             continue;
+        if (remove_over(all, gen)) {
+            notice(all, gen, "its claim was over; its empty group was removed");
+            continue;
+        }
         if (!among(&all->strangers, gen))
             notice(all, gen, "its group exists, but the books do not know it; left alone");
         found.items[kept++] = gen;

@@ -16,11 +16,14 @@ int claims_create(claims **ret, uv_loop_t *loop, backend *b, watchpid *set, cons
 void claims_stop(claims *all);
 void claims_destroy(claims *all);
 
-/* A welcome: these books, before any order. Claims of other books are let go. */
-int claims_books(claims *all, const char *books);
-/* The live set is complete: admits, and reports groups that are not in it. */
+/* A welcome: these books, which gave generations up to `issued`, before any order. Claims of other books are let go. */
+int claims_books(claims *all, const char *books, uint64_t issued);
+/*
+ * The live set is complete: admits. Groups that are not in it are reported; an empty one whose generation the books
+ * gave is over, and removed.
+ */
 void claims_ready(claims *all, uint64_t sample_ms);
-/* Periodic: claims against groups, both ways. A group that is not known is reported once, and left alone. */
+/* Periodic: claims against groups, both ways. A group that is not known is reported once, as claims_ready() does. */
 void claims_collect(claims *all);
 /* The link is gone: orders that wait are dropped, nothing is admitted; claims go on. */
 void claims_unlink(claims *all);

@@ -202,7 +202,7 @@ static int take_welcome(agent_link *l, const frame *f)
     Granary__AgentWelcome *body = granary__agent_welcome__unpack(NULL, f->header.length, f->body);
     if (!body)
         return STATUS_PROTOCOL;
-    int r = claims_books(l->claims, body->broker_id);
+    int r = claims_books(l->claims, body->broker_id, body->highest);
     if (r == 0) {
         snprintf(l->books, sizeof l->books, "%s", body->broker_id);
         l->welcomed = true;

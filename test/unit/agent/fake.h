@@ -239,7 +239,7 @@ static inline int world_setup(void **state)
     claim_sink sink = {.context = w, .answer = record_answer, .drained = record_drained, .notice = record_notice};
     assert_int_equal(watchpid_create(&w->set, &w->loop), 0);
     assert_int_equal(claims_create(&w->claims, &w->loop, &w->fake.base, w->set, &sink), 0);
-    assert_int_equal(claims_books(w->claims, "books"), 0);
+    assert_int_equal(claims_books(w->claims, "books", 0), 0);
     *state = w;
     return 0;
 }

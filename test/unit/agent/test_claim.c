@@ -211,7 +211,7 @@ static void orders_in_line_are_dropped_with_the_link_and_the_task_is_not_forgott
     for (int i = 0; i < 20; i++)
         uv_run(&w->loop, UV_RUN_NOWAIT);
     assert_int_equal(w->n_answers, 2);
-    assert_int_equal(claims_books(w->claims, "books"), 0);
+    assert_int_equal(claims_books(w->claims, "books", 0), 0);
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 1});
     claims_ready(w->claims, 1000);
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EMPTY, .generation = 1});

@@ -54,7 +54,7 @@ static void the_live_set_is_adopted_or_made_again(void **state)
     bool made;
     for (uint64_t gen = 1; gen <= 3; gen++)
         assert_int_equal(fake_open(&w->fake.base, gen, MIB(1), true, &g, &made), 0);
-    assert_int_equal(claims_books(w->claims, "other"), 0); /* reads the groups */
+    assert_int_equal(claims_books(w->claims, "other", 0), 0); /* reads the groups */
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 1});
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 2, .ending = true});
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 7});
@@ -74,6 +74,24 @@ static void the_live_set_is_adopted_or_made_again(void **state)
     assert_int_equal(last_answer(w)->status, 0);
 }
 
+static void an_empty_group_of_a_claim_that_is_over_is_removed(void **state)
+{
+    world *w = *state;
+    group *g;
+    bool made;
+    for (uint64_t gen = 1; gen <= 4; gen++)
+        assert_int_equal(fake_open(&w->fake.base, gen, MIB(1), true, &g, &made), 0);
+    fake_find(&w->fake, 2)->used = MIB(2); /* files in shared memory */
+    assert_int_equal(claims_books(w->claims, "other", 3), 0);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 1});
+    claims_ready(w->claims, 1000);
+    assert_non_null(fake_find(&w->fake, 1));
+    assert_non_null(fake_find(&w->fake, 2)); /* still charged */
+    assert_null(fake_find(&w->fake, 3));
+    assert_non_null(fake_find(&w->fake, 4)); /* these books never gave it */
+    assert_int_equal(w->n_notices, 3);
+}
+
 static void a_claim_that_the_next_live_set_does_not_name_is_let_go(void **state)
 {
     world *w = *state;
@@ -81,7 +99,7 @@ static void a_claim_that_the_next_live_set_does_not_name_is_let_go(void **state)
     world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 1});
     world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 2});
     claims_unlink(w->claims);
-    assert_int_equal(claims_books(w->claims, "books"), 0);
+    assert_int_equal(claims_books(w->claims, "books", 0), 0);
     world_order(w, (claim_order){.kind = CLAIM_ORDER_EXPECT, .generation = 2});
     claims_ready(w->claims, 1000);
     assert_int_equal(claims_count(w->claims), 1);
@@ -178,6 +196,7 @@ int main(void)
         TEST(a_generation_opens_once),
         TEST(unknown_claims),
         TEST(the_live_set_is_adopted_or_made_again),
+        TEST(an_empty_group_of_a_claim_that_is_over_is_removed),
         TEST(a_claim_that_the_next_live_set_does_not_name_is_let_go),
         TEST(a_process_that_may_not_enter_takes_its_new_group_along),
         TEST(what_vanished_is_made_again_or_over),
