@@ -33,7 +33,7 @@ typedef struct {
     bool power;               /* durability: each commit is synced */
     uint64_t sample_ms;
     uint64_t collect_ms; /* between two comparisons of books and reality */
-    ms_t idle_exit; /* user instances; 0 = never */
+    ms_t idle_exit;      /* user instances; 0 = never */
     uint64_t connections, connections_per_user;
     log_level log_level;
     core_timers timers;
