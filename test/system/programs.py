@@ -30,9 +30,17 @@ def _find():
     copy = tempfile.mkdtemp(prefix="granary-bin-")  # the clone lies in somebody's own folder
     atexit.register(shutil.rmtree, copy, True)
     os.chmod(copy, 0o755)
-    for name in NAMES:
-        shutil.copy(os.path.join(folder, name), copy)
-    return copy
+    for part in ("bin", "examples", os.path.join("test", "system", "programs")):
+        _copy(os.path.join(os.path.dirname(folder), part), os.path.join(copy, part))
+    return os.path.join(copy, "bin")
+
+
+def _copy(source, target):
+    """The files of one folder of the build, not its objects."""
+    os.makedirs(target)
+    for name in os.listdir(source) if os.path.isdir(source) else []:
+        if os.path.isfile(os.path.join(source, name)):
+            shutil.copy(os.path.join(source, name), target)
 
 
 BIN = _find()
