@@ -43,7 +43,9 @@ static int reach(query *q, const char *named, int *ret)
     int r = find_socket(named && named[0] ? named : NULL, &socket);
 
     if (r == STATUS_INVALID)
-        return failed(q, r, "the socket's path is longer than a Unix socket's name may be: %s", named ? named : "");
+        return failed(q, r,
+                      "the socket's path (from --socket, GRANARY_SOCKET or XDG_RUNTIME_DIR) is longer than a "
+                      "Unix socket's name may be: 107 bytes");
     if (r < 0)
         return failed(q, r, "%s", status_text(r));
     r = find_connect(socket.path, ret);
