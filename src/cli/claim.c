@@ -73,6 +73,21 @@ static int say_client(const claim *c, int status)
     return exits_of_status(status);
 }
 
+/* The agent's refusal reaches the client as a number alone: its reasons are told here. */
+static int say_refused(const claim *c, int status)
+{
+    if (status == GRANARY_E_DENIED)
+        options_say(c->call,
+                    "process %u may not be claimed: it belongs to another user, is init or Granary's own, or its "
+                    "oom_score_adj of -1000 keeps any limit from ending it",
+                    c->pid);
+    else if (status == GRANARY_E_SYSTEM)
+        options_say(c->call, "the kernel does not let process %u into a limits group (is it a kernel thread?)", c->pid);
+    else
+        return say_client(c, status);
+    return exits_of_status(status);
+}
+
 static int claim_make(claim *c, int pidfd)
 {
     granary_request request;
@@ -83,10 +98,11 @@ static int claim_make(claim *c, int pidfd)
     waiting_init(&w, c->verbose);
     int r = granary_allocate(c->client, &request, &c->held, waiting_progress, &w);
     waiting_clear(&w);
-    if (r == 0)
-        r = granary_claim_start(c->client, c->held.id, granary_local_host(c->client), c->held.chunks, c->name, pidfd,
-                                &c->claim);
-    return r < 0 ? say_client(c, r) : 0;
+    if (r < 0)
+        return say_client(c, r);
+    r = granary_claim_start(c->client, c->held.id, granary_local_host(c->client), c->held.chunks, c->name, pidfd,
+                            &c->claim);
+    return r < 0 ? say_refused(c, r) : 0;
 }
 
 static int claim_steps(claim *c, int pidfd)
