@@ -127,6 +127,7 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     run->log = log;
     run->host = "?";
     run->nursery.null_fd = -1;
+    run->nursery.socket = options->socket;
     run->nursery.results_fd = options->results_fd;
     run->nursery.spool = &run->spool;
     run->kill_ms = UINT64_MAX;

@@ -116,6 +116,8 @@ static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nurse
     granary_gate_wait(&task->gate);
     number_export("GRANARY_ALLOCATION", "", *nursery->allocation);
     number_export("GRANARY_CLAIM", nursery->books, task->gate.claim);
+    if (nursery->socket && setenv("GRANARY_SOCKET", nursery->socket, 1) != 0)
+        _exit(EXIT_FAILED);
     if (sigprocmask(SIG_SETMASK, &nursery->mask, NULL) != 0)
         _exit(EXIT_FAILED);
     execvp(task->argv[0], task->argv);

@@ -47,6 +47,7 @@ struct harvest_task {
 /* What all tasks of a run share. */
 typedef struct {
     char books[GRANARY_BROKER_ID_MAX]; /* in front of the claim's number in GRANARY_CLAIM */
+    const char *socket;                /* what --socket named, for commands inside tasks; NULL = nothing */
     uint64_t *allocation;              /* shared with the gated processes: it may become known after they were forked */
     int null_fd;
     int results_fd;               /* folder of --results; -1 = none */

@@ -174,6 +174,9 @@ def test_claim_takes_a_running_program_in(broker):
     done = broker.run("claim", "--pid", str(sleeper.pid), "-m", "300M")
     assert done.returncode == 1 and "no such process" in done.stderr
     assert broker.run("claim", "--pid", str(os.getpid()), "-m", "30G").returncode == 122
+    done = broker.run("claim", "--pid", "1", "-m", "300M")
+    assert done.returncode == 77 and "process 1 may not be claimed" in done.stderr, done
+    broker.wait_idle()
 
 
 def test_check_agrees_on_an_idle_and_on_a_busy_broker(broker):
@@ -228,5 +231,9 @@ def test_a_nested_command_uses_the_same_broker(broker):
     done = subprocess.run([GRANARY, "--socket", broker.socket, "run", "-m", "50M", "--", GRANARY, "snapshot"], env=env,
                           capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout)["allocations"][0]["label"] == "granary"
+    done = subprocess.run([GRANARY, "--socket", broker.socket, "harvest", "-q", "-m", "50M", "--shell", "--",
+                           GRANARY, "snapshot", "#", ":::", "1"], env=env, capture_output=True, text=True, timeout=60,
+                          check=True)
+    assert json.loads(done.stdout)["allocations"][0]["claims"][0]["chunks"] == 1
 
 
