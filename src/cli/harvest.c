@@ -68,6 +68,8 @@ static int line_split(const command_call *call, harvest_line *line)
 {
     line->words = call->argv;
     for (int i = 0; i < call->argc; i++) {
+        if (!line->inputs && strcmp(call->argv[i], "::::") == 0)
+            return options_wrong(call, "'::::' is not known here: inputs of a file are read with -a FILE");
         if (strcmp(call->argv[i], ":::") != 0)
             continue;
         if (line->inputs)

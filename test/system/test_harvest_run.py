@@ -50,6 +50,7 @@ def test_no_inputs_need_no_memory(broker):
     (["-m", "50M", "--resume", "--", "true"], "needs the --joblog"),
     (["-m", "50M", "-a", "/nowhere/at/all", "--", "true"], "No such file"),
     (["-m", "50M", "--", "true", ":::", "1", ":::", "2"], "':::' stands twice"),
+    (["-m", "50M", "--", "true", "::::", "inputs"], "read with -a FILE"),
 ])
 def test_bad_command_lines(broker, words, text):
     done = broker.run("harvest", *words)

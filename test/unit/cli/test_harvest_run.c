@@ -273,7 +273,7 @@ static void test_halt_soon(void **state)
     assert_int_equal(harvest_halt_parse("soon,fail=2", &w->options.halt, &why), 0);
     assert_int_equal(run(w, "echo {}; exit 1", inputs, NULL), 2);
     assert_string_equal(w->out, "1\n2\n");
-    assert_non_null(strstr(w->err, "--halt: 2 of 2 tasks failed"));
+    assert_non_null(strstr(w->err, "--halt: of 2 tasks that ended 2 failed"));
 }
 
 static void test_halt_now_stops_the_others(void **state)
