@@ -43,10 +43,10 @@ demo:
 	@demo/run.sh
 
 test: deps-test
-	@test/run-tests --build $(BUILD_TEST)
+	@test/run-tests --build $(BUILD_TEST) --plain-build $(BUILD)
 
 test-long: deps-long
-	@test/run-tests --build $(BUILD_TEST) --long
+	@test/run-tests --build $(BUILD_TEST) --plain-build $(BUILD) --long
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory all

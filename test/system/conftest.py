@@ -9,6 +9,10 @@ sys.path.insert(0, os.path.dirname(__file__))
 from broker import Broker  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain: needs programs that were built without sanitizers")
+
+
 @pytest.fixture
 def make_broker():
     """make_broker(memory="3G", set_aside="0", options=[...], start=True, ...): any number; all are judged at the end."""

@@ -7,6 +7,8 @@ import granary_wire
 from broker import Broker
 from faults import ASAN, Faults
 
+pytestmark = pytest.mark.plain  # faults.so stands between the programs and malloc
+
 MIB = 1 << 20
 GROWABLE, RECALLABLE, SHRINKABLE = 1 << 5, 1 << 6, 1 << 4
 HOUR, TEN_YEARS = 3600, 10 * 365 * 86400

@@ -90,7 +90,7 @@ def test_the_folder_of_the_books_vanished_too(make_broker):
     assert reply.status == 0 and os.path.isdir(f"{os.path.dirname(folder)}/c{reply.claim}"), reply
     broker.check()
     assert wire.request(pb.TYPE_CLOSE, pb.Close(claim=claim)).status == 0
-    assert not os.path.exists(folder)
+    processes.wait_for(lambda: not os.path.exists(folder), 5, "the group's removal, after the commit")
     goodbye(broker, wire)
 
 

@@ -10,6 +10,8 @@ import processes
 from broker import AGENT, BIN, BROKER, Broker
 from faults import ASAN, Faults
 
+pytestmark = pytest.mark.plain  # faults.so stands between the programs and malloc
+
 MIB = 1 << 20
 LONG = bool(os.environ.get("GRANARY_LONG"))
 NO_MEMORY, AGENT_COULD_NOT, SILENT, ENDED = -15, -11, -12, -18
