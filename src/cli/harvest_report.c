@@ -110,6 +110,10 @@ static void advice(const harvest_report *report, const harvest_counts *counts)
         fprintf(stderr, "  %" PRIu64 " ran out of memory: give them more with -m or --mem-max\n", counts->oom);
         return;
     }
+    if (counts->above > 0)
+        fprintf(stderr,
+                "  %" PRIu64 " used more than their lease, which is only measured here: lease %" PRIu64 "M with -m\n",
+                counts->above, better / MIB(1));
     if (better >= report->chunk_size || memory / better <= report->most_held)
         return;
     fprintf(stderr,

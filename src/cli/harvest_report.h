@@ -18,7 +18,8 @@
 
 typedef struct {
     uint64_t done, failed, oom, retried, stopped, skipped; /* tasks; oom: of `failed`; retried: attempts */
-    uint64_t running, waiting;                             /* waiting: UINT64_MAX = more than can be known */
+    uint64_t above;            /* attempts that used more than their chunks: no limit is in force */
+    uint64_t running, waiting; /* waiting: UINT64_MAX = more than can be known */
 } harvest_counts;
 
 typedef struct {

@@ -239,6 +239,21 @@ static void test_out_of_memory_gets_more(void **state)
     assert_int_equal(fours, 3);
 }
 
+/* Where use is measured only, nothing ends a task that uses more than its chunk: the sum says so. */
+static void test_use_above_the_lease_is_told(void **state)
+{
+    world *w = *state;
+    char *inputs[] = {"1", "2", NULL};
+
+    w->options.quiet = false;
+    fake.peak = 1 << 20;
+    assert_int_equal(run(w, "true {}", inputs, NULL), 0);
+    assert_null(strstr(w->err, "more than their lease"));
+    fake.peak = 5 << 20;
+    assert_int_equal(run(w, "true {}", inputs, NULL), 0);
+    assert_non_null(strstr(w->err, "2 used more than their lease, which is only measured here: lease 6M with -m"));
+}
+
 static void test_out_of_memory_ends_at_the_most(void **state)
 {
     world *w = *state;
@@ -437,6 +452,7 @@ int main(void)
         T(test_slot_goes_from_task_to_task),
         T(test_recalled_chunk_is_given_back),
         T(test_out_of_memory_gets_more),
+        T(test_use_above_the_lease_is_told),
         T(test_out_of_memory_ends_at_the_most),
         T(test_retries),
         T(test_halt_soon),
