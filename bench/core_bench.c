@@ -1,6 +1,6 @@
 /*
- * core_bench.c - what a grant and a release cost inside the core, by number of hosts, in time of the processor: the core
- * neither waits nor calls the kernel.
+ * core_bench.c - what a grant and a release cost inside the core, by number of hosts, in time of the processor: the
+ * core neither waits nor calls the kernel.
  *
  * Hosts are half full in random sizes; requests are of random size. With a queue, on hosts that are full: requests that
  * are granted and released while others wait for more than is free; then a release that lets the first of many waiters
