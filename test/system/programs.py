@@ -30,7 +30,7 @@ def _find():
     copy = tempfile.mkdtemp(prefix="granary-bin-")  # the clone lies in somebody's own folder
     atexit.register(shutil.rmtree, copy, True)
     os.chmod(copy, 0o755)
-    for part in ("bin", "examples", os.path.join("test", "system", "programs")):
+    for part in ("bin", "examples", os.path.join("src", "client"), os.path.join("test", "system", "programs")):
         _copy(os.path.join(os.path.dirname(folder), part), os.path.join(copy, part))
     return os.path.join(copy, "bin")
 

@@ -5,6 +5,8 @@ import pytest
 
 from faults import ASAN, Faults
 
+pytestmark = pytest.mark.plain  # faults.so stands between the programs and malloc
+
 HOUR, YEARS = 3600, 10 * 365 * 86400
 
 
