@@ -41,6 +41,10 @@ const char *reply_text(const effect_reply *reply, char *to, size_t size)
     const char *what = status_text(reply->status), *more = advice(reply->status);
     if (reply->status >= 0)
         snprintf(to, size, "%s", "");
+    else if (reply->status == STATUS_NEVER && reply->most == 0)
+        snprintf(to, size,
+                 "no host could ever serve this: none with memory to lease has the names or labels asked for; `granary "
+                 "hosts` lists them");
     else if (reply->status == STATUS_NEVER)
         snprintf(to, size, "%s: the most is %s; ask for smaller or fewer chunks, or for other hosts", what,
                  size_format(reply->most, most));

@@ -84,6 +84,8 @@ def test_unknown_names(calm):
     assert calm.run("release", "999999").returncode == 1
     assert calm.run("drain", "no-such-host").returncode == 1
     assert calm.run("claim", "--pid", "999999999", "-m", "64M").returncode != 0
+    done = calm.run("run", "--hosts", "no-such-host", "-m", "64M", "--", "true")
+    assert done.returncode == 122 and "none with memory to lease has the names" in done.stderr, done
 
 
 def test_a_hostile_label_and_command(calm):
