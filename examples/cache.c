@@ -32,7 +32,6 @@ static void shrink(uint64_t bytes, void *userdata)
     while (n_entries > entries_for(bytes))
         munmap(entries[--n_entries], ENTRY); /* back to the kernel, not to malloc */
     printf("shrunk to %llu MiB: %zu entries\n", (unsigned long long)(bytes >> 20), n_entries);
-    fflush(stdout);
     pthread_mutex_unlock(&lock);
 }
 
@@ -40,7 +39,6 @@ static void grow(uint64_t bytes, void *userdata)
 {
     (void)userdata;
     printf("may use %llu MiB\n", (unsigned long long)(bytes >> 20));
-    fflush(stdout);
 }
 
 /* Adds entries up to what may be used. */
@@ -68,6 +66,7 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 5;
     granary_client *client;
     granary_cache *cache;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* each line when it happens, also into a pipe */
     if (granary_client_open(&client, NULL) < 0)
         return fprintf(stderr, "cache: %s\n", granary_client_error(NULL)), 1;
     granary_cache_options options = {
