@@ -135,6 +135,31 @@ def test_a_client_that_confirms_too_early(broker):
     broker.wait_idle()
 
 
+def test_a_client_that_never_closes_what_it_gave_back(make_broker):
+    """When `returning` has passed the broker ends the claim by itself: without killing, and only once the task has ended."""
+    pb = granary_wire.pb()
+    broker = make_broker(config="returning = 200ms\n")
+    hasty, patient = session(broker), session(broker)
+    own = hasty.allocate(2 * GIB, 1).allocation
+    running = task(broker, "cat")
+    claim = open_claim(hasty, own, pid=running.pid)
+    assert hasty.request(pb.TYPE_RELEASE, pb.Release(allocation=own.id, extents=own.extents)).status == OK
+    second = patient.allocate(2 * GIB, 1)
+    assert second.status == WAITING, second
+    books = broker.wait(lambda s: claims(s)[claim]["state"] == "closing", what="the claim is ordered to end")
+    assert books["hosts"][0]["returning"] == 2 * GIB and books["queue"][0]["id"] == second.allocation.id
+    say(running, "alive")
+    assert running.stdout.readline() == "alive\n"
+    hang_up(running)
+    state_of(patient, second.allocation.id)
+    assert processes.start_time(running.pid) is None, "it was granted while the task ran"
+    assert running.wait(20) == 0, "it was not killed"
+    broker.check()
+    goodbye(hasty)
+    goodbye(patient)
+    broker.wait_idle()
+
+
 def misdeeds(broker, root_task):
     """What one user's sessions may not do to each other, and to another user's process; run as that user."""
     pb = granary_wire.pb()
