@@ -18,7 +18,9 @@ def example(broker, name, *words):
     path = os.path.join(FOLDER, f"example_{name}")
     job = subprocess.Popen([path, *words], env=broker.env, cwd=broker.folder, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    broker.started[job.pid] = processes.start_time(job.pid)
+    started = processes.start_time(job.pid)
+    if started is not None:  # it may have ended by now
+        broker.started[job.pid] = started
     broker.jobs.append(job)
     return job
 

@@ -30,7 +30,9 @@ def pidfd_of(pid):
 
 def task(broker, *words):
     job = subprocess.Popen(words, env=broker.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    broker.started[job.pid] = processes.start_time(job.pid)
+    started = processes.start_time(job.pid)
+    if started is not None:  # it may have ended by now
+        broker.started[job.pid] = started
     broker.jobs.append(job)
     return job
 
