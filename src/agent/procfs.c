@@ -321,6 +321,8 @@ int procfs_claim_of(const procfs *p, pid_t pid, const char *books, uint64_t *ret
     int r = procfs_read(p, path, text, sizeof text, &length);
     if (r < 0)
         return r;
+    if (length == 0)
+        return STATUS_BUSY;
     for (const char *at = text; at < text + length; at += strlen(at) + 1) {
         if (strncmp(at, name, sizeof name - 1) != 0)
             continue;

@@ -76,7 +76,8 @@ int procfs_pids(const procfs *p, pids *to);
 
 /*
  * The claim that a process says it belongs to: GRANARY_CLAIM=<books>.<generation> in its environment. STATUS_NOT_FOUND
- * when it says none of these books. STATUS_DENIED for another user's process.
+ * when it says none of these books. STATUS_BUSY when it shows no environment at all: it is in the middle of an exec, a
+ * kernel thread, or has none. STATUS_DENIED for another user's process.
  */
 int procfs_claim_of(const procfs *p, pid_t pid, const char *books, uint64_t *ret_gen);
 

@@ -17,6 +17,8 @@
 #include "base/status.h"
 
 #define SCAN_FRESH_MS 100
+#define UNSURE_MS     1000 /* an exec takes less: who shows no environment for longer has none */
+#define KTHREADD      2    /* the parent of all kernel threads */
 
 typedef struct {
     pid_t pid;
@@ -38,6 +40,7 @@ typedef struct {
     carrier *carriers;
     uint32_t n_carriers, room;
     uint64_t scanned_ms;
+    bool unsure; /* the last scan met a process that showed no environment */
 } watcher;
 
 struct watch_group {
@@ -45,8 +48,9 @@ struct watch_group {
     watch_group *next;
     member *members;
     uint32_t count, capacity;
-    bool stale; /* a member died since the last scan */
-    uid_t uid;  /* of its first member */
+    bool stale;       /* a member died since the last scan */
+    uint64_t died_ms; /* when a member was last found dead */
+    uid_t uid;        /* of its first member */
 };
 
 static watch_group *watch_of(group *g)
@@ -95,16 +99,21 @@ static int watch_scan(watcher *self, bool fresh)
     const procfs *proc = self->base.proc;
     uint64_t now = clock_ms();
     pids all = {0};
-    if (!fresh && self->scanned_ms && now - self->scanned_ms < SCAN_FRESH_MS)
+    if (!fresh && !self->unsure && self->scanned_ms && now - self->scanned_ms < SCAN_FRESH_MS)
         return 0;
     int r = procfs_pids(proc, &all);
     self->n_carriers = 0;
+    self->unsure = false;
     for (uint32_t i = 0; r == 0 && i < all.count; i++) {
         carrier c = {.pid = all.items[i]};
         procfs_process process;
-        if (procfs_claim_of(proc, c.pid, self->books, &c.generation) < 0 ||
-            procfs_process_read(proc, c.pid, &process) < 0 || process.zombie)
+        int said = procfs_claim_of(proc, c.pid, self->books, &c.generation);
+        if ((said < 0 && said != STATUS_BUSY) || procfs_process_read(proc, c.pid, &process) < 0 || process.zombie)
             continue;
+        if (said == STATUS_BUSY) {
+            self->unsure |= c.pid != KTHREADD && process.parent != KTHREADD;
+            continue;
+        }
         c.uid = process.real;
         r = carrier_add(self, c);
     }
@@ -203,7 +212,10 @@ static void watch_drop_dead(watch_group *g)
         else
             g->members[kept++] = g->members[i];
     }
-    g->stale |= kept < g->count;
+    if (kept < g->count) {
+        g->stale = true;
+        g->died_ms = clock_ms();
+    }
     g->count = kept;
 }
 
@@ -291,10 +303,13 @@ static int watch_attach(group *base, pid_t pid)
     return watch_keep(g, pid, pidfd);
 }
 
+/* A member's child that runs exec just now shows no name for a moment: emptiness is not believed before it is over. */
 static int watch_processes(group *base, pids *to)
 {
     watch_group *g = watch_of(base);
     int r = watch_look(g);
+    if (r == 0 && g->count == 0 && ((watcher *)base->owner)->unsure && clock_ms() - g->died_ms < UNSURE_MS)
+        return STATUS_BUSY;
     for (uint32_t i = 0; r == 0 && i < g->count; i++)
         r = pids_add(to, g->members[i].pid);
     return r;
