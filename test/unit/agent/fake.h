@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,11 +289,28 @@ static inline void world_order(world *w, claim_order order)
     claims_order(w->claims, &order);
 }
 
+/* Waits for what the loop does next, 5 s at most. */
+static inline void world_pause(world *w)
+{
+    struct pollfd loop = {.fd = uv_backend_fd(&w->loop), .events = POLLIN};
+    int until = uv_backend_timeout(&w->loop);
+    assert_true(poll(&loop, 1, until < 0 || until > 5000 ? 5000 : until) >= 0);
+}
+
+/*
+ * Turns the loop until the condition holds. Not with UV_RUN_ONCE: that runs what is due and then blocks, also when
+ * what was due has brought what is waited for, and nothing else will come.
+ */
+#define world_turn_until(w, condition)                                                                                 \
+    do {                                                                                                               \
+        for (int turn_ = 0; turn_ < 2000 && (uv_run(&(w)->loop, UV_RUN_NOWAIT), !(condition)); turn_++)                \
+            world_pause(w);                                                                                            \
+    } while (0)
+
 /* Turns the loop until `*count` is `wanted`. */
 static inline void world_until(world *w, const uint32_t *count, uint32_t wanted)
 {
-    for (int i = 0; i < 2000 && *count < wanted; i++)
-        uv_run(&w->loop, UV_RUN_ONCE);
+    world_turn_until(w, *count >= wanted);
     assert_int_equal(*count, wanted);
 }
 

@@ -139,8 +139,7 @@ static void memory_that_stays_withholds_drained(void **state)
     g->charged = MIB(9);
     world_order(w, (claim_order){.kind = CLAIM_ORDER_END, .generation = 1});
     assert_int_equal(w->n_drains, 0);
-    for (int i = 0; i < 20 && g->reclaims == 0; i++)
-        uv_run(&w->loop, UV_RUN_ONCE);
+    world_turn_until(w, g->reclaims > 0);
     assert_true(g->reclaims >= 1);
     assert_int_equal(w->n_drains, 0);
     g->used = MIB(1); /* just the threshold; the rest is page cache */
@@ -171,8 +170,7 @@ static void close_only_after_drained(void **state)
     g->busy_removes = 2;
     world_order(w, (claim_order){.kind = CLAIM_ORDER_CLOSE, .generation = 1});
     assert_true(g->exists);
-    for (int i = 0; i < 20 && g->exists; i++)
-        uv_run(&w->loop, UV_RUN_ONCE);
+    world_turn_until(w, !g->exists);
     assert_false(g->exists);
     assert_int_equal(claims_count(w->claims), 0);
     assert_int_equal(w->n_notices, 1);
