@@ -50,28 +50,29 @@ extern "C" {
 
 typedef enum {
     GRANARY_OK = 0,
-    GRANARY_WAITING = 1,        /* in the queue */
-    GRANARY_E_INVALID = -1,     /* an argument is malformed or out of range */
-    GRANARY_E_LIMIT = -2,       /* a table of the broker is full */
-    GRANARY_E_NEVER = -3,       /* larger than could ever be granted */
-    GRANARY_E_QUOTA = -4,       /* over the user's quota */
-    GRANARY_E_NOT_NOW = -5,     /* not free now, and asked not to wait */
-    GRANARY_E_TIMEOUT = -6,     /* the time given has passed */
-    GRANARY_E_DENIED = -7,      /* not yours */
-    GRANARY_E_NOT_FOUND = -8,   /* no such allocation, claim, recall or host */
-    GRANARY_E_STATE = -9,       /* more than is held, claimed or asked */
-    GRANARY_E_STALE = -10,      /* an answer to something that is over */
-    GRANARY_E_AGENT = -11,      /* the host's agent could not carry it out */
-    GRANARY_E_SILENT = -12,     /* the host is not connected */
-    GRANARY_E_PROTOCOL = -13,   /* the other side sent nonsense */
-    GRANARY_E_LOST = -14,       /* no broker, or the session is over */
-    GRANARY_E_NO_MEMORY = -15,  /* this process could not allocate */
-    GRANARY_E_SYSTEM = -16,     /* a system call failed; errno tells */
-    GRANARY_E_BUSY = -17,       /* too many connections or requests */
-    GRANARY_E_ENDED = -18,      /* the allocation, claim or pool has ended */
-    GRANARY_E_VERSION = -19,    /* the broker speaks another version */
-    GRANARY_E_DEAD = -20,       /* the process is dead or another one */
-    GRANARY_E_INTERRUPTED = -22 /* granary_pool_interrupt() was called */
+    GRANARY_WAITING = 1,         /* in the queue */
+    GRANARY_E_INVALID = -1,      /* an argument is malformed or out of range */
+    GRANARY_E_LIMIT = -2,        /* a table of the broker is full */
+    GRANARY_E_NEVER = -3,        /* larger than could ever be granted */
+    GRANARY_E_QUOTA = -4,        /* over the user's quota */
+    GRANARY_E_NOT_NOW = -5,      /* not free now, and asked not to wait */
+    GRANARY_E_TIMEOUT = -6,      /* the time given has passed */
+    GRANARY_E_DENIED = -7,       /* not yours */
+    GRANARY_E_NOT_FOUND = -8,    /* no such allocation, claim, recall or host */
+    GRANARY_E_STATE = -9,        /* more than is held, claimed or asked */
+    GRANARY_E_STALE = -10,       /* an answer to something that is over */
+    GRANARY_E_AGENT = -11,       /* the host's agent could not carry it out */
+    GRANARY_E_SILENT = -12,      /* the host is not connected */
+    GRANARY_E_PROTOCOL = -13,    /* the other side sent nonsense */
+    GRANARY_E_LOST = -14,        /* no broker, or the session is over */
+    GRANARY_E_NO_MEMORY = -15,   /* this process could not allocate */
+    GRANARY_E_SYSTEM = -16,      /* a system call failed; errno tells */
+    GRANARY_E_BUSY = -17,        /* too many connections or requests */
+    GRANARY_E_ENDED = -18,       /* the allocation, claim or pool has ended */
+    GRANARY_E_VERSION = -19,     /* the broker speaks another version */
+    GRANARY_E_DEAD = -20,        /* the process is dead or another one */
+    GRANARY_E_INTERRUPTED = -22, /* granary_pool_interrupt() was called */
+    GRANARY_E_CLAIMED = -23      /* the process is in another claim already (see GRANARY_STAY) */
 } granary_status;
 
 /* Version of the library at run time, "0.1.0". Static storage. */
@@ -135,7 +136,12 @@ enum {
     GRANARY_RECALLABLE = 1u << 6,
     GRANARY_REVOCABLE = 1u << 7,
     GRANARY_NO_WAIT = 1u << 8,
-    GRANARY_KEEP = 1u << 9 /* GROWABLE is RECALLABLE, too, unless this is set: what was granted is never asked back */
+    GRANARY_KEEP = 1u << 9, /* GROWABLE is RECALLABLE, too, unless this is set: what was granted is never asked back */
+    /*
+     * For processes that run already: what is claimed stays held after the goodbye, or the end, of its owner, until the
+     * claimed processes have ended. A process that is in another claim is refused (E_CLAIMED).
+     */
+    GRANARY_STAY = 1u << 10
 };
 
 typedef struct {

@@ -137,6 +137,7 @@ int claim_create(claim **ret, claim_world *world, const claim_order *order, bool
     c->timer.data = c;
     claim_task_begin(c);
     c->entered = !made;
+    c->brought = !made && claim_ops(c)->limited; /* who can tell: seen by the first look */
     claim_watch_events(c);
     if (!made)
         claim_sample_soon(c);

@@ -49,7 +49,7 @@ typedef struct {
     bytes_t bytes, chunk_size;
     uid_t uid;
     uint64_t tag;
-    bool by_operator, fresh, kill, ending;
+    bool by_operator, fresh, kill, ending, running;
     int pidfd; /* -1, or owned by the order */
 } claim_order;
 
@@ -58,6 +58,7 @@ typedef struct {
     const char *text; /* "" or a sentence */
     claim_cause cause;
     bytes_t peak;
+    uint64_t other; /* STATUS_CLAIMED: the claim that has the process */
 } claim_answer;
 
 /* What the world sees of a claim. */
@@ -79,6 +80,7 @@ typedef struct {
 typedef struct {
     uv_loop_t *loop;
     backend *backend;
+    struct claims *all; /* the table that they are in */
     watchpid *set;
     claim_sink sink;
     uint64_t sample_ms;

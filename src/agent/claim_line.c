@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/claims.h"
 #include "agent/entry.h"
 #include "base/status.h"
 
@@ -59,11 +60,34 @@ void claim_refuse_line(claim *c, int status, const char *text)
     c->limit_at = 0;
 }
 
+/*
+ * A process that runs already is not taken from another claim, nor are its children from theirs. A child that waits at
+ * its gate is: it was born in its parent's group.
+ */
+static int attach(claim *c, const claim_order *order, entry *ret, claim_answer *a)
+{
+    pids others = {0};
+    pid_t pid = 0;
+    int r = order->running ? procfs_pidfd_pid(c->world->backend->proc, order->pidfd, &pid) : 0;
+    if (r == 0 && order->running)
+        r = claims_others(c->world->all, c->generation, pid, &others, &a->other);
+    if (r < 0)
+        a->text = r == STATUS_DEAD ? "the process has ended" : "the agent cannot tell whether a claim has this process";
+    if (r == 0 && a->other) {
+        a->text = "another claim has this process";
+        r = STATUS_CLAIMED;
+    }
+    if (r == 0)
+        r = entry_attach(c->group, order->pidfd, c->uid, order->by_operator, &others, ret, &a->text);
+    pids_free(&others);
+    return r;
+}
+
 static void enter_now(claim *c, claim_order *order, const claim_answer *before)
 {
     claim_answer a = *before;
     entry e;
-    a.status = entry_attach(c->group, order->pidfd, c->uid, order->by_operator, &e, &a.text);
+    a.status = attach(c, order, &e, &a);
     if (a.status == 0) {
         c->entered_pid = e.pid;
         c->brought |= e.resident > BROUGHT_LEAST && claim_ops(c)->limited;

@@ -53,7 +53,7 @@ int claims_create(claims **ret, uv_loop_t *loop, backend *b, watchpid *set, cons
     claims *all = calloc(1, sizeof *all);
     if (!all)
         return STATUS_NO_MEMORY;
-    all->world = (claim_world){.loop = loop, .backend = b, .set = set, .sink = *sink, .sample_ms = 1000};
+    all->world = (claim_world){.loop = loop, .backend = b, .all = all, .set = set, .sink = *sink, .sample_ms = 1000};
     *ret = all;
     return 0;
 }
@@ -336,6 +336,28 @@ void claims_order(claims *all, claim_order *order)
         break;
     }
     order_drop(order);
+}
+
+int claims_others(const claims *all, uint64_t but, pid_t wanted, pids *to, uint64_t *ret_holder)
+{
+    uint64_t holder = 0;
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < BUCKETS; i++)
+        for (const claim *c = all->buckets[i]; r == 0 && c; c = c->next) {
+            pids inside = {0};
+            if (c->generation == but)
+                continue;
+            r = all->world.backend->ops->processes(c->group, &inside);
+            r = r == STATUS_NOT_FOUND ? 0 : r;
+            if (pids_has(&inside, wanted))
+                holder = c->generation;
+            for (uint32_t k = 0; r == 0 && k < inside.count; k++)
+                r = pids_add(to, inside.items[k]);
+            pids_free(&inside);
+        }
+    if (r == 0)
+        *ret_holder = holder;
+    return r;
 }
 
 int claims_measure(claims *all, bool with_processes, claim_visit visit, void *context)

@@ -35,4 +35,7 @@ typedef void (*claim_visit)(void *context, const claim_view *view, const pids *p
 int claims_measure(claims *all, bool with_processes, claim_visit visit, void *context);
 uint32_t claims_count(const claims *all);
 
+/* Adds the processes of every claim but `but`; in `*ret_holder` the one that has `wanted`, 0 = none. */
+int claims_others(const claims *all, uint64_t but, pid_t wanted, pids *to, uint64_t *ret_holder);
+
 #endif

@@ -46,7 +46,7 @@ static int may_enter(const procfs *proc, pid_t pid, uid_t uid, bool any_user, pr
 }
 
 /* Children that are born after their parent was attached are inside already; so rounds until one finds nothing new. */
-static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
+static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user, const pids *others)
 {
     const procfs *proc = g->owner->proc;
     int r = 0;
@@ -64,6 +64,8 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
             const char *text;
             procfs_process process;
             pid_t pid = tree.items[i];
+            if (pids_has(others, pid))
+                continue;                            /* and its own children, which it has with it in its claim */
             (void)procfs_children(proc, pid, &tree); /* one that ended has none */
             if (pids_has(&inside, pid) || may_enter(proc, pid, uid, any_user, &process, &text) < 0)
                 continue;
@@ -80,7 +82,7 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user)
     return r == STATUS_DEAD ? 0 : r;
 }
 
-int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, entry *ret, const char **ret_text)
+int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, const pids *others, entry *ret, const char **ret_text)
 {
     pid_t pid = 0;
     procfs_process process = {0};
@@ -107,7 +109,7 @@ int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, entry *ret, cons
     bool alone =
         process.threads == 1 && procfs_children_of_main(g->owner->proc, pid, &children) == 0 && children.count == 0;
     pids_free(&children);
-    r = alone ? 0 : attach_tree(g, pid, uid, any_user);
+    r = alone ? 0 : attach_tree(g, pid, uid, any_user, others);
     if (r < 0) {
         *ret_text = "the kernel would not move a child of the process into its group";
         return r;

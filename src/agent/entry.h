@@ -12,10 +12,10 @@ typedef struct {
 } entry;
 
 /*
- * Attaches the process behind `pidfd` and all its descendants. The process must be of `uid` (real, effective and
- * saved) unless `any_user`. On failure nothing was attached, and `*ret_text` is a sentence for people.
+ * Attaches the process behind `pidfd` and all its descendants but `others`. The process must be of `uid` (real,
+ * effective and saved) unless `any_user`. On failure nothing was attached, and `*ret_text` is a sentence for people.
  * STATUS_DEAD, STATUS_DENIED, STATUS_INVALID (not a pidfd), STATUS_SYSTEM.
  */
-int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, entry *ret, const char **ret_text);
+int entry_attach(group *g, int pidfd, uid_t uid, bool any_user, const pids *others, entry *ret, const char **ret_text);
 
 #endif

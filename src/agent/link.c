@@ -78,6 +78,7 @@ static void on_answer(void *context, const claim_order *order, const claim_answe
     message.text = (char *)answer->text;
     message.cause = answer->cause;
     message.peak = answer->peak;
+    message.other = answer->other;
     assert(types[order->kind]);
     send_message(l, types[order->kind], &message.base);
 }
@@ -192,6 +193,7 @@ static int take_order(agent_link *l, frame *f)
     order.fresh = body->fresh;
     order.kill = body->kill;
     order.ending = body->ending;
+    order.running = body->running;
     granary__agent_claim__free_unpacked(body, NULL);
     claims_order(l->claims, &order);
     return 0;

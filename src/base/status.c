@@ -34,6 +34,7 @@ static const status_row rows[] = {
     {STATUS_DEAD, "DEAD", "the process is dead, or is not the one that was meant"},
     {STATUS_CORRUPT, "CORRUPT", "stored data fails its checks"},
     {STATUS_INTERRUPTED, "INTERRUPTED", "the wait was interrupted"},
+    {STATUS_CLAIMED, "CLAIMED", "the process is in another claim already"},
 };
 
 static const status_row *row_of(int status)

@@ -36,6 +36,7 @@ enum status {
     STATUS_DEAD = -20,        /* the process is dead, or is not the one that was meant */
     STATUS_CORRUPT = -21,     /* stored data fails its checks */
     STATUS_INTERRUPTED = -22, /* the caller asked the wait to end */
+    STATUS_CLAIMED = -23,     /* the process is in another claim already */
 };
 
 /* Short name ("NEVER") of a status, or "UNKNOWN". Static storage. */

@@ -69,6 +69,15 @@ void books_use_of(const snapshot *s, uint64_t allocation, uint64_t *ret_used, ui
     }
 }
 
+int32_t books_pid_of(const snapshot *s, const Granary__AllocationInfo *a)
+{
+    int32_t pid = a->pid;
+    for (size_t i = 0; pid == 0 && i < s->n_claims; i++)
+        if (s->claims[i]->allocation == a->id && s->claims[i]->n_pids > 0)
+            pid = s->claims[i]->pids[0];
+    return pid;
+}
+
 int books_flush(const command_call *call)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

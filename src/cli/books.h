@@ -22,6 +22,9 @@ const char *books_host_name(const snapshot *s, uint32_t host);
 /* The user's name, else the number. Returns `to`. */
 const char *books_user_name(uint32_t uid, char to[BOOKS_USER_MAX]);
 
+/* The owner's; of an allocation without an owner the first of its claimed processes, or 0. */
+int32_t books_pid_of(const snapshot *s, const Granary__AllocationInfo *a);
+
 /* A waiting request: it is in the queue, not among the allocations. */
 bool books_is_waiting(const Granary__AllocationInfo *a);
 

@@ -72,7 +72,7 @@ static json_t *claim_json(const snapshot *s, const Granary__ClaimInfo *c)
 }
 
 /* What a request says of itself, waiting or live. */
-static json_t *request_json(const Granary__AllocationInfo *a)
+static json_t *request_json(const snapshot *s, const Granary__AllocationInfo *a)
 {
     char user[BOOKS_USER_MAX];
     json_t *j = json_object();
@@ -81,7 +81,7 @@ static json_t *request_json(const Granary__AllocationInfo *a)
     json_object_set_new(j, "label", text_json(a->label));
     json_object_set_new(j, "user", text_json(books_user_name(a->uid, user)));
     json_object_set_new(j, "uid", number_json(a->uid));
-    json_object_set_new(j, "pid", json_integer(a->pid));
+    json_object_set_new(j, "pid", json_integer(books_pid_of(s, a)));
     json_object_set_new(j, "chunk_size", number_json(a->chunk_size));
     json_object_set_new(j, "min", number_json(a->min));
     json_object_set_new(j, "want", number_json(a->want));
@@ -91,7 +91,7 @@ static json_t *request_json(const Granary__AllocationInfo *a)
 
 static json_t *allocation_json(const snapshot *s, const Granary__AllocationInfo *a)
 {
-    json_t *j = request_json(a), *hosts = json_array(), *claims = json_array();
+    json_t *j = request_json(s, a), *hosts = json_array(), *claims = json_array();
 
     for (size_t i = 0; i < a->n_holdings; i++) {
         const Granary__HoldingInfo *h = a->holdings[i];
@@ -115,9 +115,9 @@ static json_t *allocation_json(const snapshot *s, const Granary__AllocationInfo 
     return j;
 }
 
-static json_t *waiter_json(const Granary__WaiterInfo *w)
+static json_t *waiter_json(const snapshot *s, const Granary__WaiterInfo *w)
 {
-    json_t *j = request_json(w->allocation);
+    json_t *j = request_json(s, w->allocation);
 
     json_object_set_new(j, "place", number_json(w->place));
     json_object_set_new(j, "waiting_ms", number_json(w->waiting_ms));
@@ -159,7 +159,7 @@ json_t *books_json(const snapshot *s, unsigned parts)
             json_array_append_new(allocations, allocation_json(s, s->allocations[i]));
     for (size_t i = 0; i < s->n_queue; i++)
         if (s->queue[i]->allocation)
-            json_array_append_new(queue, waiter_json(s->queue[i]));
+            json_array_append_new(queue, waiter_json(s, s->queue[i]));
     for (size_t i = 0; i < s->n_recalls; i++)
         json_array_append_new(recalls, recall_json(s, s->recalls[i]));
 

@@ -1,7 +1,8 @@
 /*
  * claim.c - `granary claim`: takes an already running program into the books.
  *
- * Returns at once: the session says goodbye, and the claim keeps its chunks until the process has ended.
+ * Returns at once: the session says goodbye, and by its terms (STAY) the allocation goes on without an owner until the
+ * process has ended.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -76,11 +77,17 @@ static int say_client(const claim *c, int status)
 /* The agent's refusal reaches the client as a number alone: its reasons are told here. */
 static int say_refused(const claim *c, int status)
 {
+    char safe[512];
+    const char *why = granary_client_error(c->client);
+
+    text_escape(safe, sizeof safe, why);
     if (status == GRANARY_E_DENIED)
         options_say(c->call,
                     "process %u may not be claimed: it belongs to another user, is init or Granary's own, or its "
                     "oom_score_adj of -1000 keeps any limit from ending it",
                     c->pid);
+    else if (status == GRANARY_E_CLAIMED)
+        options_say(c->call, "process %u: %s", c->pid, why[0] ? safe : granary_status_text(status));
     else if (status == GRANARY_E_SYSTEM)
         options_say(c->call, "the kernel does not let process %u into a limits group (is it a kernel thread?)", c->pid);
     else
@@ -94,7 +101,7 @@ static int claim_make(claim *c, int pidfd)
     waiting w;
 
     request_fill(&c->request, c->name, &request);
-    request.flags |= GRANARY_ONE_HOST;
+    request.flags |= GRANARY_ONE_HOST | GRANARY_STAY;
     waiting_init(&w, c->verbose);
     int r = granary_allocate(c->client, &request, &c->held, waiting_progress, &w);
     waiting_clear(&w);

@@ -25,6 +25,7 @@ int exits_of_status(int status)
     case STATUS_STALE:
     case STATUS_ENDED:
     case STATUS_DEAD:
+    case STATUS_CLAIMED:
         return EXIT_NO;
     case STATUS_LOST:
         return EXIT_NO_BROKER;

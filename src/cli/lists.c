@@ -68,7 +68,7 @@ int lists_allocations(const snapshot *s, unsigned indent, unsigned width)
         table_count(t, a->id);
         table_cell(t, "%s%s", a->label, strcmp(a->state, "ending") == 0 ? " (ending)" : "");
         table_cell(t, "%s", books_user_name(a->uid, user));
-        table_cell(t, "%d", a->pid);
+        table_cell(t, "%d", books_pid_of(s, a));
         table_size(t, a->chunk_size);
         table_count(t, a->chunks);
         table_count(t, a->want);

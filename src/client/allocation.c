@@ -254,7 +254,7 @@ void allocations_hosts_changed(granary_client *c)
 
 int allocation_check(const granary_client *c, const granary_request *q)
 {
-    const uint32_t known = (GRANARY_KEEP << 1) - 1;
+    const uint32_t known = (GRANARY_STAY << 1) - 1;
     if (q->chunk_size == 0)
         return client_fail(c, STATUS_INVALID, "chunk_size is 0: a chunk is at least 1 byte");
     if (q->want == 0)

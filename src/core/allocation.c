@@ -198,9 +198,32 @@ void allocation_end(core *c, allocation *a, int status)
     c->changed = true;
 }
 
+/* What goes of a holding whose owner is gone: all, or what no claim stands for. */
+static chunks_t orphan_gives(const allocation *a, const holding *x)
+{
+    chunks_t idle = holding_idle(x);
+    return allocation_is(a, TERM_STAY) && idle < x->held ? idle : x->held;
+}
+
+/* A claim of an orphan that stayed has ended: its chunks go with the next sweep. */
+static void orphan_look(core *c, allocation *a)
+{
+    if (a->owner || a->state != ALLOCATION_LIVE || !list_empty(&a->sweep_node))
+        return;
+    list_each(x, &a->holdings, holding, node)
+    {
+        if (orphan_gives(a, x) == 0)
+            continue;
+        list_append(&c->sweep, &a->sweep_node);
+        return;
+    }
+}
+
 void allocation_settle(core *c, allocation *a)
 {
-    if (a->state == ALLOCATION_LIVE && a->held == 0 && (!allocation_is(a, TERM_GROWABLE) || a->want == 0)) {
+    orphan_look(c, a);
+    bool grows = allocation_is(a, TERM_GROWABLE) && a->want > 0 && (a->owner || !allocation_is(a, TERM_STAY));
+    if (a->state == ALLOCATION_LIVE && a->held == 0 && !grows) {
         recall_withdraw_all(c, a);
         holding_unreserve_all(c, a);
         allocation_set_state(c, a, ALLOCATION_ENDING);
@@ -227,7 +250,9 @@ static bool sweep_one(core *c, allocation *a)
         allocation_end(c, a, STATUS_LOST);
         return true;
     }
-    recall_withdraw_all(c, a);
+    bool stays = allocation_is(a, TERM_STAY);
+    if (!stays)
+        recall_withdraw_all(c, a);
     list_each_safe(k, &a->claims, claim, allocation_node)
     {
         if (k->state != CLAIM_OPENING && k->state != CLAIM_OPEN)
@@ -238,14 +263,19 @@ static bool sweep_one(core *c, allocation *a)
     }
     list_each_safe(x, &a->holdings, holding, node)
     {
-        if (x->held == 0)
+        chunks_t n = orphan_gives(a, x);
+        if (n == 0)
             continue;
         if (emit_room(c) < ROOM_FOR_DECISION)
             return false;
-        holding_release(c, x, x->held, (allocation_id){0});
+        if (stays)
+            allocation_give(c, a, x, n, NULL, false);
+        else
+            holding_release(c, x, n, (allocation_id){0});
     }
     holding_unreserve_all(c, a);
-    if (a->want != 0) {
+    recall_clamp(c, a);
+    if (a->want != 0 && !stays) {
         a->want = 0;
         mark_allocation(c, a);
     }

@@ -7,6 +7,8 @@
  *   WAITING  placed                                                 LIVE
  *   WAITING  cancelled, timed out, owner gone                       gone
  *   LIVE     last chunk released, owner gone                        ENDING
+ *   LIVE     owner gone, terms STAY, something is claimed           LIVE; its claims are told to end with their
+ *                                                                   processes, what none claims is released
  *   ENDING   no chunk is returning and no claim is left             gone
  */
 #ifndef GRANARY_CORE_ALLOCATION_H

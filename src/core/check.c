@@ -123,8 +123,9 @@ static int check_state(const core *c, const allocation *a, char *why, size_t why
     REQUIRE(a->ask != ASK_OPEN || a->look.pos, "I10: a question without an end: allocation", id);
     REQUIRE(a->state != ALLOCATION_ENDING || a->returning || a->n_claims || swept || a->held,
             "I5: an allocation that is over was kept: allocation", id);
-    REQUIRE(a->owner || a->state == ALLOCATION_ENDING || swept,
-            "I5: an allocation without an owner lives on: allocation", id);
+    bool stays = (a->terms.flags & TERM_STAY) && a->n_claims;
+    REQUIRE(a->owner || a->state == ALLOCATION_ENDING || swept || stays,
+            "I5: an allocation without an owner or a claim lives on: allocation", id);
     REQUIRE(table_get(&c->allocation_ids, id) == a, "an allocation is not found by its id: allocation", id);
     REQUIRE(!a->touched && a->take == 0, "scratch was left in an allocation: allocation", id);
     bool live = a->state == ALLOCATION_LIVE && a->owner;

@@ -260,8 +260,11 @@ static int agent_status(int status)
 
 static void reply_end(core *c, pending *p, const claim *k, const event_claim_answer *e, int status)
 {
-    effect_reply *r = pending_reply(
-        c, p, (outcome){.status = status, .allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks});
+    effect_reply *r = pending_reply(c, p,
+                                    (outcome){.status = status,
+                                              .allocation = k->allocation->id,
+                                              .claim = status == STATUS_CLAIMED ? e->other : k->gen,
+                                              .chunks = k->chunks});
     r->cause = e->cause;
     r->peak = e->peak;
 }
@@ -275,7 +278,10 @@ void claim_on_opened(core *c, const event_claim_answer *e)
     if (e->status != 0) {
         /* Nothing runs in it; told to end meanwhile, it is over all the same. */
         if (p)
-            pending_reply(c, p, (outcome){.status = agent_status(e->status), .allocation = k->allocation->id});
+            pending_reply(c, p,
+                          (outcome){.status = agent_status(e->status),
+                                    .allocation = k->allocation->id,
+                                    .claim = e->status == STATUS_CLAIMED ? e->other : (generation){0}});
         end(c, k, CAUSE_EXIT, true, false); /* its reply said so: there never was a claim that could end */
         return;
     }

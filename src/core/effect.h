@@ -108,6 +108,7 @@ typedef struct {
     bytes_t chunk_size; /* for the drained threshold */
     user_id user;       /* whose processes may enter */
     bool by_operator;   /* ENTER: any user's process may */
+    bool running;       /* OPEN, ENTER: the process runs already; refused if it is in another claim */
     bool fresh;         /* ENTER: as ORDER_EMPTY first */
     bool kill;          /* END, EXPECT */
     bool ending;        /* EXPECT */

@@ -67,6 +67,7 @@ effect_order *emit_order(core *c, order_kind kind, const claim *k)
     o->bytes = chunk_bytes(k->allocation, k->chunks);
     o->chunk_size = k->allocation->terms.chunk_size;
     o->user = k->allocation->user->id;
+    o->running = allocation_is(k->allocation, TERM_STAY);
     return o;
 }
 

@@ -97,6 +97,7 @@ typedef struct {
     uint64_t tag;      /* of the order that this answers */
     claim_cause cause; /* of the task that ended: ENTERED after fresh, EMPTIED */
     bytes_t peak;
+    generation other; /* status CLAIMED: the claim that has the process */
 } event_claim_answer;
 
 typedef struct {

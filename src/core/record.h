@@ -43,8 +43,9 @@ enum {
     TERM_RECALLABLE = 1u << 6,     /* chunks above min may be asked back */
     TERM_REVOCABLE = 1u << 7,      /* may be killed after the notice */
     TERM_NO_WAIT = 1u << 8,        /* fail at once rather than queue */
-    TERM_ALL = (1u << 9) - 1,
-    TERM_KEEP = 1u << 9, /* of requests, never in the books: GROWABLE without RECALLABLE */
+    TERM_KEEP = 1u << 9,           /* of requests, never in the books: GROWABLE without RECALLABLE */
+    TERM_STAY = 1u << 10, /* without an owner it lives as long as its claims, with the chunks that they claim */
+    TERM_ALL = ((1u << 9) - 1) | TERM_STAY,
 };
 
 typedef struct {

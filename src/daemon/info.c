@@ -180,6 +180,16 @@ Granary__WaiterInfo *info_waiter(broker *b, const waiter_view *v)
     return m->allocation ? m : NULL;
 }
 
+/* One that only waits for its processes, because its allocation has no owner any more (terms STAY), is open to people.
+ */
+static claim_state claim_state_shown(const broker *b, const claim_view *v)
+{
+    allocation_view a;
+    bool stays = view_allocation_by_id(b->driver.core, v->allocation, &a) == 0 && a.state == ALLOCATION_LIVE &&
+                 a.owner.v == 0 && (a.terms->flags & TERM_STAY);
+    return stays && v->state == CLAIM_CLOSING ? CLAIM_OPEN : v->state;
+}
+
 Granary__ClaimInfo *info_claim(broker *b, const claim_view *v)
 {
     INFO_NEW(b, Granary__ClaimInfo, granary__claim_info__init, m);
@@ -190,7 +200,7 @@ Granary__ClaimInfo *info_claim(broker *b, const claim_view *v)
     m->used = v->used;
     m->peak = v->peak;
     m->command = text(b, v->command);
-    m->state = text(b, claim_state_name(v->state));
+    m->state = text(b, claim_state_name(claim_state_shown(b, v)));
     m->n_pids = link_pids(&b->link, v->gen, &m->pids);
     return m;
 }

@@ -122,6 +122,7 @@ void link_order_add(broker *b, const effect_order *order)
     o->claim.fresh = order->fresh;
     o->claim.kill = order->kill;
     o->claim.ending = order->ending;
+    o->claim.running = order->running;
     if (order->handle == LINK_HANDLE && b->pidfd >= 0)
         o->fd = fcntl(b->pidfd, F_DUPFD_CLOEXEC, 3); /* without one the agent says that there is no process */
 }
@@ -309,7 +310,8 @@ static int take_answer(broker *b, const frame *f, event_kind kind)
                                         .status = m->status,
                                         .tag = m->tag,
                                         .cause = m->cause <= CAUSE_KILLED ? m->cause : CAUSE_EXIT,
-                                        .peak = m->peak};
+                                        .peak = m->peak,
+                                        .other = {m->other}};
     broker_step(b, &event);
     return 0;
 }

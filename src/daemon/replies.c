@@ -1,5 +1,6 @@
 #include "daemon/replies.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/size.h"
@@ -33,6 +34,16 @@ static const char *advice(int status)
     default:
         return "";
     }
+}
+
+/* Which claim has the process that was to be claimed, while the books know. */
+static void claimed_text(const core *c, generation gen, char *to, size_t size)
+{
+    claim_view k;
+    allocation_view a;
+    if (view_claim_by_gen(c, gen, &k) == 0 && view_allocation_by_id(c, k.allocation, &a) == 0)
+        snprintf(to, size, "it is in claim %" PRIu64 " of allocation %" PRIu64 " (%s) already", gen.v, a.id.v,
+                 a.terms->label);
 }
 
 const char *reply_text(const effect_reply *reply, char *to, size_t size)
@@ -116,6 +127,8 @@ void reply_send(broker *b, const effect_reply *reply)
     reply_fill(b, reply, &m);
     if (reply->status < 0)
         m.text = (char *)reply_text(reply, text, sizeof text);
+    if (reply->status == STATUS_CLAIMED)
+        claimed_text(b->driver.core, reply->claim, text, sizeof text);
     if (b->scratch.full)
         peer_refuse(p, STATUS_NO_MEMORY, "the broker has no room for this answer: connect again later");
     else

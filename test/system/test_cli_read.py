@@ -156,29 +156,6 @@ def test_release_asks_a_holder_and_takes_a_waiter_out(broker):
     broker.check()
 
 
-def test_claim_takes_a_running_program_in(broker):
-    sleeper = subprocess.Popen(["sleep", "60"], env=broker.env)
-    try:
-        done = broker.run("claim", "--pid", str(sleeper.pid), "-m", "300M", "--label", "taken", check=True)
-        assert f"Process {sleeper.pid} (sleep) holds 1 x 300M" in done.stdout
-        s = broker.wait(lambda s: s["allocations"] and s["allocations"][0]["claims"][0]["pids"])
-        assert s["allocations"][0]["label"] == "taken"
-        assert s["allocations"][0]["claims"][0]["pids"] == [sleeper.pid]
-        assert s["hosts"][0]["granted"] + s["hosts"][0]["returning"] == 300 << 20
-        broker.check()
-    finally:
-        sleeper.kill()
-        sleeper.wait()
-    broker.wait_idle()
-    broker.check()
-    done = broker.run("claim", "--pid", str(sleeper.pid), "-m", "300M")
-    assert done.returncode == 1 and "no such process" in done.stderr
-    assert broker.run("claim", "--pid", str(os.getpid()), "-m", "30G").returncode == 122
-    done = broker.run("claim", "--pid", "1", "-m", "300M")
-    assert done.returncode == 77 and "process 1 may not be claimed" in done.stderr, done
-    broker.wait_idle()
-
-
 def test_check_agrees_on_an_idle_and_on_a_busy_broker(broker):
     assert broker.run("check", check=True).stdout == "Books and reality agree.\n"
     hold(broker, "1G")

@@ -123,7 +123,7 @@ static void do_allocate(run *r)
     t->chunk_size = MIB(200) << player_draw(r, 5);
     t->want = 1 + player_draw(r, 12);
     t->min = player_draw(r, 3) ? 1 : 1 + player_draw(r, t->want);
-    t->flags = player_draw(r, 2) ? player_draw(r, TERM_ALL + 1) : TERM_GROWABLE | TERM_RECALLABLE;
+    t->flags = player_draw(r, 2) ? player_draw(r, 2 * TERM_STAY) & TERM_ALL : TERM_GROWABLE | TERM_RECALLABLE;
     t->notice_ms = 500 + player_draw(r, 3000);
     t->wait_ms = player_draw(r, 3) ? MS_NEVER : player_draw(r, 10000);
     e.allocate.dry_run = player_draw(r, 10) == 0;

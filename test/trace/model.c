@@ -74,12 +74,24 @@ static void pay(model_allocation *a, uint32_t host, chunks_t n)
     a->returning[host] -= n < a->returning[host] ? n : a->returning[host];
 }
 
+/* Nobody owns it, and it lives as long as its claims: what they do not stand for goes. */
+static void stray_gives(model *m, model_allocation *a)
+{
+    if (a->owner || a->waiting || !(a->flags & TERM_STAY))
+        return;
+    for (uint32_t h = 0; h < MODEL_HOSTS; h++) {
+        chunks_t idle = a->held[h] + a->returning[h] - model_claimed(m, a, h);
+        release(m, a, h, idle < a->held[h] ? idle : a->held[h]);
+    }
+}
+
 static void claim_over(model *m, model_claim *k)
 {
     model_allocation *a = model_allocation_find(m, k->allocation);
     if (k->state != CLAIM_QUARANTINED)
         pay(a, k->host, k->chunks);
     k->gen = 0;
+    stray_gives(m, a);
 }
 
 static void claim_quarantined(model *m, uint64_t gen)
@@ -109,6 +121,10 @@ static void session_over(model *m, uint64_t id)
         if (a->id == 0 || a->owner != id)
             continue;
         a->owner = 0;
+        if (a->flags & TERM_STAY) {
+            stray_gives(m, a);
+            continue;
+        }
         a->want = a->waiting ? a->want : 0;
         for (uint32_t h = 0; h < MODEL_HOSTS; h++)
             release(m, a, h, a->held[h]);
@@ -307,6 +323,7 @@ static void on_limited(model *m, const event_claim_answer *e)
     if (now < k->chunks) {
         pay(model_allocation_find(m, k->allocation), k->host, k->chunks - now);
         k->chunks = now;
+        stray_gives(m, model_allocation_find(m, k->allocation));
     }
     k->resize = 0;
 }
@@ -440,8 +457,8 @@ void model_step(model *m, const core *c, const core_event *e, const core_effects
             session_over(m, n->amount);
         else if (n->kind == NOTE_QUARANTINED)
             claim_quarantined(m, n->claim.v);
-        else if (n->kind == NOTE_REVOKED && a && a->owner == 0)
-            continue; /* its owner was lost in this step: all of it is released already */
+        else if (n->kind == NOTE_REVOKED && a && a->owner == 0 && (n->claim.v == 0 || !(a->flags & TERM_STAY)))
+            continue; /* its owner was lost in this step: all of it, or all that is idle, is released already */
         else if (n->kind == NOTE_REVOKED && a && (a->flags & TERM_REVOCABLE))
             release(m, a, n->host.v, n->chunks);
         else if (n->kind == NOTE_REVOKED)

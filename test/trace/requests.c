@@ -9,9 +9,16 @@ static const struct {
     const char *word;
     uint32_t flag;
 } terms_words[] = {
-    {"contiguous", TERM_CONTIGUOUS},     {"one_host", TERM_ONE_HOST},     {"core_dependent", TERM_CORE_DEPENDENT},
-    {"long_running", TERM_LONG_RUNNING}, {"shrinkable", TERM_SHRINKABLE}, {"growable", TERM_GROWABLE},
-    {"recallable", TERM_RECALLABLE},     {"revocable", TERM_REVOCABLE},   {"no_wait", TERM_NO_WAIT},
+    {"contiguous", TERM_CONTIGUOUS},
+    {"one_host", TERM_ONE_HOST},
+    {"core_dependent", TERM_CORE_DEPENDENT},
+    {"long_running", TERM_LONG_RUNNING},
+    {"shrinkable", TERM_SHRINKABLE},
+    {"growable", TERM_GROWABLE},
+    {"recallable", TERM_RECALLABLE},
+    {"revocable", TERM_REVOCABLE},
+    {"no_wait", TERM_NO_WAIT},
+    {"stay", TERM_STAY},
 };
 
 host_id line_host(world *w, words *line)

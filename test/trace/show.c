@@ -160,8 +160,9 @@ static void show_order(world *w, const effect_order *o)
     if (o->kind == ORDER_OPEN || o->kind == ORDER_ENTER || o->kind == ORDER_EXPECT)
         fprintf(w->out, " uid %u", o->user.v);
     number_field(w, "handle", o->handle);
-    fprintf(w->out, "%s%s%s%s\n", o->by_operator ? " by_operator" : "", o->fresh ? " fresh" : "",
-            o->kill ? " kill" : "", o->ending ? " ending" : "");
+    bool running = o->running && (o->kind == ORDER_OPEN || o->kind == ORDER_ENTER);
+    fprintf(w->out, "%s%s%s%s%s\n", o->by_operator ? " by_operator" : "", running ? " running" : "",
+            o->fresh ? " fresh" : "", o->kill ? " kill" : "", o->ending ? " ending" : "");
 }
 
 static void show_note(world *w, const effect_note *n)

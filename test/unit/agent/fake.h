@@ -44,6 +44,7 @@ typedef struct {
     int status;
     claim_cause cause;
     bytes_t peak;
+    uint64_t other;
 } fake_answer;
 
 typedef struct {
@@ -214,7 +215,8 @@ static inline void record_answer(void *context, const claim_order *order, const 
 {
     world *w = context;
     assert_true(w->n_answers < 64);
-    w->answers[w->n_answers++] = (fake_answer){order->kind, order->tag, answer->status, answer->cause, answer->peak};
+    w->answers[w->n_answers++] =
+        (fake_answer){order->kind, order->tag, answer->status, answer->cause, answer->peak, answer->other};
 }
 
 static inline void record_drained(void *context, const claim_view *view)

@@ -107,6 +107,27 @@ static void a_claim_that_the_next_live_set_does_not_name_is_let_go(void **state)
     assert_non_null(fake_find(&w->fake, 1));
 }
 
+static void a_process_that_runs_already_is_not_taken_from_another_claim(void **state)
+{
+    world *w = *state;
+    int fds[4];
+    pid_t pid = world_child(w, &fds[0]);
+    for (int i = 1; i < 4; i++)
+        assert_true((fds[i] = dup(fds[0])) > 0);
+    claims_ready(w->claims, 1000);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 1, .pidfd = fds[0], .running = true});
+    assert_int_equal(last_answer(w)->status, 0);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 2, .pidfd = fds[1], .running = true});
+    assert_int_equal(last_answer(w)->status, STATUS_CLAIMED);
+    assert_int_equal(last_answer(w)->other, 1);
+    assert_null(fake_find(&w->fake, 2));
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_ENTER, .generation = 1, .pidfd = fds[2], .running = true});
+    assert_int_equal(last_answer(w)->status, 0); /* the same order, repeated */
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_OPEN, .generation = 3, .pidfd = fds[3]});
+    assert_int_equal(last_answer(w)->status, 0); /* a child at its gate, born in its parent's group */
+    assert_int_equal(fake_find(&w->fake, 3)->pids[0], pid);
+}
+
 static void a_process_that_may_not_enter_takes_its_new_group_along(void **state)
 {
     world *w = *state;
@@ -198,6 +219,7 @@ int main(void)
         TEST(the_live_set_is_adopted_or_made_again),
         TEST(an_empty_group_of_a_claim_that_is_over_is_removed),
         TEST(a_claim_that_the_next_live_set_does_not_name_is_let_go),
+        TEST(a_process_that_runs_already_is_not_taken_from_another_claim),
         TEST(a_process_that_may_not_enter_takes_its_new_group_along),
         TEST(what_vanished_is_made_again_or_over),
         TEST(a_stranger_is_told_once_until_it_goes),

@@ -11,6 +11,7 @@ typedef struct {
     group *group;
     int pidfd;
     pid_t pid;
+    pids others;
 } fixture;
 
 static int setup(void **state)
@@ -36,6 +37,7 @@ static int teardown(void **state)
     close(f->pidfd);
     procfs_close(&f->proc);
     tree_remove(&f->tree);
+    pids_free(&f->others);
     world_teardown(&w);
     free(f);
     return 0;
@@ -61,7 +63,7 @@ static int enter(fixture *f, uid_t uid, bool any_user)
 {
     entry e = {0};
     const char *text = "";
-    int r = entry_attach(f->group, f->pidfd, uid, any_user, &e, &text);
+    int r = entry_attach(f->group, f->pidfd, uid, any_user, &f->others, &e, &text);
     if (r == 0) {
         assert_int_equal(e.pid, f->pid);
         assert_int_equal(e.resident, KIB(12));
@@ -133,6 +135,26 @@ static void children_come_along_but_not_other_users(void **state)
     assert_int_equal(g->pids[2], grand);
 }
 
+static void a_child_that_another_claim_has_stays_there(void **state)
+{
+    fixture *f = *state;
+    fake_group *g = (fake_group *)f->group;
+    int fds[2];
+    pid_t own = world_child(f->world, &fds[0]), taken = world_child(f->world, &fds[1]);
+    char list[64];
+    for (int i = 0; i < 2; i++)
+        close(fds[i]);
+    snprintf(list, sizeof list, "%d %d ", taken, own);
+    says(f, f->pid, "S", "1000 1000 1000 1000", "0\n", list);
+    says(f, own, "S", "1000 1000 1000 1000", "0\n", "");
+    says(f, taken, "S", "1000 1000 1000 1000", "0\n", "");
+    assert_int_equal(pids_add(&f->others, taken), 0);
+    assert_int_equal(enter(f, 1000, false), 0);
+    assert_int_equal(g->count, 2);
+    assert_int_equal(g->pids[0], f->pid);
+    assert_int_equal(g->pids[1], own);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -142,6 +164,7 @@ int main(void)
         TEST(a_program_that_became_another_user_is_refused),
         TEST(exempt_and_dead_are_refused),
         TEST(children_come_along_but_not_other_users),
+        TEST(a_child_that_another_claim_has_stays_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static void maps_every_status(void **state)
         {STATUS_NOT_FOUND, 1}, {STATUS_STATE, 1},      {STATUS_STALE, 1},         {STATUS_AGENT, 125},
         {STATUS_SILENT, 125},  {STATUS_PROTOCOL, 125}, {STATUS_LOST, 69},         {STATUS_NO_MEMORY, 125},
         {STATUS_SYSTEM, 125},  {STATUS_BUSY, 125},     {STATUS_ENDED, 1},         {STATUS_VERSION, 125},
-        {STATUS_DEAD, 1},      {STATUS_CORRUPT, 125},  {STATUS_INTERRUPTED, 130},
+        {STATUS_DEAD, 1},      {STATUS_CORRUPT, 125},  {STATUS_INTERRUPTED, 130}, {STATUS_CLAIMED, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(exits_of_status(rows[i].status), rows[i].code);

@@ -243,12 +243,42 @@ static void test_resize_without_its_session(void **state)
     world_close(&w);
 }
 
+static void test_another_claim_has_the_process(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a, b;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, TERM_STAY), &b);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_CLAIM);
+    e.claim.id = b;
+    e.claim.host = h;
+    e.claim.chunks = 1;
+    e.claim.handle = 7;
+    world_step(&w, &e);
+    const effect_order *o = world_order(&w, ORDER_OPEN, 0);
+    assert_true(o->running);
+    e = (core_event){.kind = EVENT_CLAIM_OPENED,
+                     .answer = {.host = h, .gen = o->gen, .status = STATUS_CLAIMED, .tag = o->tag, .other = g}};
+    world_step(&w, &e);
+    assert_int_equal(world_reply(&w)->status, STATUS_CLAIMED);
+    assert_int_equal(world_reply(&w)->claim.v, g.v);
+    assert_int_equal(world_allocation(&w, b).claims, 0);
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
         cmocka_unit_test(test_kill_survives),      cmocka_unit_test(test_unknown_is_not_empty),
         cmocka_unit_test(test_resize_again),       cmocka_unit_test(test_resize_without_its_session),
-        cmocka_unit_test(test_refused_and_silent)};
+        cmocka_unit_test(test_refused_and_silent), cmocka_unit_test(test_another_claim_has_the_process)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

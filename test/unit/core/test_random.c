@@ -313,6 +313,8 @@ static void allocate(sim *s, core_event *e)
                                      TERM_ONE_HOST | TERM_SHRINKABLE,
                                      TERM_ONE_HOST | TERM_GROWABLE | TERM_RECALLABLE,
                                      TERM_NO_WAIT,
+                                     TERM_STAY,
+                                     TERM_STAY | TERM_GROWABLE | TERM_RECALLABLE | TERM_REVOCABLE,
                                      TERM_SHRINKABLE | TERM_RECALLABLE | TERM_LONG_RUNNING};
     uint32_t flags = kinds[below(s, sizeof(kinds) / sizeof(kinds[0]))];
     chunks_t want = 1 + below(s, 12), min = flags & TERM_GROWABLE ? below(s, want) : 1 + below(s, want);

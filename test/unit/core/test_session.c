@@ -69,8 +69,42 @@ static void test_same_answer(void **state)
     world_close(&w);
 }
 
+static void test_what_stays(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 3, 3, TERM_STAY), &a);
+    world_claim(&w, s, a, h, 2, &g);
+    core_event e = about(s, EVENT_SESSION_END, 1000);
+    world_step(&w, &e);
+    assert_int_equal(world_order(&w, ORDER_END, 0)->kill, false);
+    assert_int_equal(world_view(&w, h).granted, GIB(2));
+    assert_int_equal(world_view(&w, h).free, GIB(2));
+    assert_int_equal(world_view(&w, h).returning, 0);
+    assert_int_equal(world_allocation(&w, a).state, ALLOCATION_LIVE);
+    world_replay(&w);
+    world_restart(&w, true);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    world_sample(&w, h, 0, 0);
+    world_tick(&w, 10 * w.timers.grace_ms);
+    assert_int_equal(world_view(&w, h).granted, GIB(2));
+    assert_int_equal(world_allocation(&w, a).chunks, 2);
+    world_drained(&w, h, g);
+    assert_int_equal(world_view(&w, h).free, GIB(4));
+    allocation_view v;
+    assert_int_equal(view_allocation_by_id(w.core, a, &v), STATUS_NOT_FOUND);
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reattach_and_grace), cmocka_unit_test(test_same_answer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reattach_and_grace), cmocka_unit_test(test_same_answer),
+                                       cmocka_unit_test(test_what_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
