@@ -215,7 +215,8 @@ class Broker:
     def leftovers(self):
         """A line for everything that a finished broker has left behind."""
         found = []
-        alive = {pid: started for pid, started in self.started.items() if processes.start_time(pid) == started}
+        alive = {pid: started for pid, started in self.started.items()
+                 if started is not None and processes.start_time(pid) == started}  # None: it had ended when it was noted
         alive.update(processes.with_environment(self.folder))
         found += [f"process {pid}: {processes.command_line(pid)}" for pid in alive]
         if self.identity:
