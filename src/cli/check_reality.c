@@ -2,7 +2,8 @@
  * check_reality.c - the snapshot against the processes and limits groups of this host (see differences.h).
  *
  * The groups of these books are folders granary.<books>/c<claim> somewhere in the trees of control groups; they are
- * looked for from the top, because only the agent knows where its own group is.
+ * looked for from the top, because only the agent knows where its own group is. Whatever else lies in that folder is
+ * somebody else's work, and is told.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,8 +25,18 @@ typedef struct {
     char name[128];   /* granary.<books> */
     uint64_t *claims; /* owned: the c<claim> folders found */
     size_t n;
+    char **strangers; /* owned: other folders there */
+    size_t n_strangers;
     bool seen, failed; /* the folder of the books exists; memory was short */
 } groups;
+
+static void groups_finish(groups *g)
+{
+    for (size_t i = 0; i < g->n_strangers; i++)
+        free(g->strangers[i]);
+    free(g->strangers);
+    free(g->claims);
+}
 
 static void groups_add(groups *g, uint64_t claim)
 {
@@ -41,17 +52,35 @@ static void groups_add(groups *g, uint64_t claim)
     g->claims[g->n++] = claim;
 }
 
+static void groups_add_stranger(groups *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_strangers; i++)
+        if (strcmp(g->strangers[i], name) == 0)
+            return;
+    char **strangers =
+        g->n_strangers < GROUPS_MAX ? reallocarray(g->strangers, g->n_strangers + 1, sizeof *strangers) : NULL;
+    if (strangers)
+        g->strangers = strangers;
+    char *copy = strangers ? strdup(name) : NULL;
+    if (copy)
+        g->strangers[g->n_strangers++] = copy;
+    else
+        g->failed = true;
+}
+
 /* "c17" in the folder of the books; other names are not ours. */
 static void groups_entry(groups *g, const char *name)
 {
-    char *end;
+    char *end = NULL;
+    unsigned long long claim = 0;
 
-    if (name[0] != 'c' || name[1] < '1' || name[1] > '9')
-        return;
     errno = 0;
-    unsigned long long claim = strtoull(name + 1, &end, 10);
-    if (*end == '\0' && errno == 0)
+    if (name[0] == 'c' && name[1] >= '1' && name[1] <= '9')
+        claim = strtoull(name + 1, &end, 10);
+    if (end && *end == '\0' && errno == 0)
         groups_add(g, claim);
+    else
+        groups_add_stranger(g, name);
 }
 
 /* Takes over `fd`. Walks folders only, through no links; what cannot be read is another user's and skipped. */
@@ -65,7 +94,7 @@ static void groups_walk(groups *g, int fd, int depth, bool books)
         return;
     }
     while ((e = readdir(dir)) && !g->failed) {
-        if (e->d_type != DT_DIR || e->d_name[0] == '.')
+        if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         if (books) {
             groups_entry(g, e->d_name);
@@ -128,6 +157,15 @@ static const Granary__AllocationInfo *owner_of(const snapshot *s, uint64_t alloc
     return NULL;
 }
 
+/* Names have no number: this one tells them apart from look to look. */
+static uint64_t name_number(const char *name)
+{
+    uint64_t n = 14695981039346656037u; /* FNV-1a */
+    for (; *name; name++)
+        n = (n ^ (unsigned char)*name) * 1099511628211u;
+    return n;
+}
+
 static int check_groups(const snapshot *s, const groups *g, uint32_t host, differences *d)
 {
     int r = 0;
@@ -136,6 +174,10 @@ static int check_groups(const snapshot *s, const groups *g, uint32_t host, diffe
         if (!claim_known(s, g->claims[i]))
             r = differences_add(d, "group-unknown", g->claims[i], "group %s/c%" PRIu64 ": no claim in the books",
                                 g->name, g->claims[i]);
+    for (size_t i = 0; i < g->n_strangers && r == 0; i++)
+        r = differences_add(d, "group-stranger", name_number(g->strangers[i]),
+                            "group %s/%.100s: not made by Granary, which never touches it; remove it when it is empty",
+                            g->name, g->strangers[i]);
     for (size_t i = 0; i < s->n_claims && r == 0; i++)
         if (s->claims[i]->host == host && strcmp(s->claims[i]->state, "open") == 0 &&
             !group_exists(g, s->claims[i]->id))
@@ -201,6 +243,6 @@ int check_reality(const snapshot *s, const check_world *world, differences *d)
     if (fd >= 0)
         groups_walk(&g, fd, 0, false);
     r = g.failed ? STATUS_NO_MEMORY : g.seen ? check_groups(s, &g, here->id, d) : 0;
-    free(g.claims);
+    groups_finish(&g);
     return r;
 }

@@ -179,6 +179,24 @@ def test_check_tells_an_unknown_group(broker):
     broker.check()
 
 
+def test_check_tells_a_group_with_a_strange_name_and_leaves_it_alone(broker):
+    hold(broker, "1G")
+    s = broker.snapshot()
+    if not s["hosts"][0]["enforcement"].startswith("cgroup"):
+        pytest.skip("no limits groups here")
+    folder = os.path.dirname(group_of(s["allocations"][0]["claims"][0]["pids"][0]))
+    stray = os.path.join(folder, "somebody's")
+    os.mkdir(stray)
+    try:
+        done = broker.run("check")
+        expected = f"group {os.path.basename(folder)}/somebody's: not made by Granary, which never touches it"
+        assert done.returncode == 1 and expected in done.stdout and len(done.stdout.splitlines()) == 1, done
+        assert os.path.isdir(stray)
+    finally:
+        os.rmdir(stray)
+    broker.check()
+
+
 def test_no_broker(tmp_path):
     for words in [["status"], ["run", "-m", "1M", "--", "true"], ["check"], ["claim", "--pid", "1", "-m", "1M"]]:
         done = subprocess.run([GRANARY, "--socket", str(tmp_path / "none"), *words], capture_output=True, text=True, timeout=30)

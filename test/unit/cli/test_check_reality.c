@@ -80,10 +80,37 @@ static void a_group_without_a_claim_is_told(void **state)
 {
     (void)state;
     folder("%s/%s", cgroup, "memory/user/granary.abc/c6");
-    folder("%s/%s", cgroup, "memory/user/granary.abc/cx");
     assert_int_equal(look(), 1);
     assert_string_equal(found.items[0].key, "group-unknown 6");
     assert_string_equal(found.items[0].text, "group granary.abc/c6: no claim in the books");
+}
+
+static void a_group_with_a_strange_name_is_told(void **state)
+{
+    (void)state;
+    const char *const names[] = {"cx", "c05", "c0", "c5x", "c99999999999999999999", "mine", ".hidden"};
+    const size_t n = sizeof names / sizeof *names;
+    char path[128], text[256];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "memory/user/granary.abc/%s", names[i]);
+        folder("%s/%s", cgroup, path);
+    }
+    folder("%s/%s", cgroup, "memory/user/granary.abc/c5/below"); /* a task's own */
+    folder("%s/%s", cgroup, "memory/user/granary.other/mine");
+    assert_int_equal(look(), n);
+    for (size_t i = 0; i < n; i++) {
+        bool told = false;
+        snprintf(text, sizeof text, "group granary.abc/%s: not made by Granary, ", names[i]);
+        for (size_t k = 0; k < n; k++)
+            told |= strncmp(found.items[k].text, text, strlen(text)) == 0;
+        assert_true(told);
+    }
+    differences again = found;
+    found = (differences){0};
+    assert_int_equal(look(), n);
+    differences_keep(&found, &again); /* the same names have the same keys */
+    assert_int_equal(found.n, n);
+    differences_finish(&again);
 }
 
 static void a_claim_without_a_group_is_told(void **state)
@@ -141,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(agrees, setup, teardown),
         cmocka_unit_test_setup_teardown(a_group_without_a_claim_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_group_with_a_strange_name_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_claim_without_a_group_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(dead_processes_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(leaks_are_told, setup, teardown),
