@@ -29,6 +29,9 @@ const char *command_nearest(const char *name);
 /* The whole program behind main(): globals, the command, its exit code. */
 int command_main(int argc, char **argv);
 
+/* Prints what the commands are, below the program's own options. */
+void help_commands(void);
+
 /* One for each row of the table. */
 int up_run(command_call *call);
 int run_run(command_call *call);

@@ -67,7 +67,9 @@ static int unknown_command(const char *name)
  */
 int command_main(int argc, char **argv)
 {
-    command_call call = {.command = "help", .usage = "[--socket PATH] [--json] COMMAND …"};
+    command_call call = {.command = "help",
+                         .usage = "[--socket PATH] [--json] COMMAND …",
+                         .about = "Lease memory in chunks, and give it back politely."};
     bool version = false;
     const option globals[] = {
         {'V', "version", OPTION_FLAG, &version, NULL, "print the version"},
@@ -77,12 +79,14 @@ int command_main(int argc, char **argv)
     call.argc = argc > 0 ? argc - 1 : 0;
     call.argv = argv + (argc > 0);
     int r = options_parse(&call, globals, 1, OPTIONS_STOP);
+    if (r == EXIT_DONE + 1)
+        help_commands();
     if (r != 0)
-        return r == EXIT_DONE + 1 ? help_run(&(command_call){.command = "help"}) : r - 1;
+        return r - 1;
     if (version)
         return version_run(&call);
     if (call.argc == 0) {
-        help_run(&(command_call){.command = "help"});
+        help_run(&call);
         return EXIT_USAGE;
     }
 

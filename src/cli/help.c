@@ -4,10 +4,9 @@
 #include "cli/command.h"
 #include "cli/exits.h"
 
-static void print_overview(void)
+void help_commands(void)
 {
-    puts("Usage: granary [--socket PATH] COMMAND …\n"
-         "Lease memory in chunks, and give it back politely.\n");
+    puts("\nCommands:");
     for (size_t i = 0; i < commands_count; i++)
         printf("  %-12s %s\n", commands[i].name, commands[i].summary);
     puts("\nSizes read 700M, 1.5G, 512MiB (powers of 1024). 'granary help COMMAND' tells a command's options;\n"
@@ -20,10 +19,8 @@ int help_run(command_call *call)
     int r = options_parse(call, NULL, 0, 0);
     if (r != 0)
         return r - 1;
-    if (call->argc == 0) {
-        print_overview();
-        return EXIT_DONE;
-    }
+    if (call->argc == 0)
+        return command_main(2, (char *[]){(char[]){"granary"}, (char[]){"--help"}, NULL});
     if (call->argc > 1)
         return options_wrong(call, "takes one command's name, but got also '%.40s'", call->argv[1]);
 
