@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from agent_link import CAUSE_EXIT, CAUSE_KILLED, CAUSE_OOM, MIB, Agent, Gated, groups, remove_books  # noqa: E402
 from granary_wire import pb  # noqa: E402
-from processes import children  # noqa: E402
+from processes import children, wait_for  # noqa: E402
 
 DENIED, STALE, ENDED, DEAD, STATE, NOT_FOUND = -7, -10, -18, -20, -9, -8
 PYTHON = "/usr/bin/python3"
@@ -137,10 +137,7 @@ def test_out_of_memory_takes_the_whole_group(agent, books, gated):
     agent.enter(1, task.pidfd, fresh=True)
     task.go()
     assert task.wait() == -9
-    until = time.monotonic() + 5
-    while processes_of(books, 1) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert processes_of(books, 1) == []
+    wait_for(lambda: processes_of(books, 1) == [], 5, "the group is empty")
     assert agent.empty(1).cause == CAUSE_OOM
     agent.finish_claim(1)
 
@@ -151,9 +148,7 @@ def test_a_daemon_left_behind_is_killed_before_the_next_task(agent, books, gated
     agent.enter(1, task.pidfd, fresh=True)
     task.go()
     assert task.wait() == 3
-    time.sleep(0.1)
-    left = processes_of(books, 1)
-    assert len(left) == 2
+    wait_for(lambda: len(processes_of(books, 1)) == 2, 10, "the two daemons are left")
     following = gated("/bin/true")
     told = agent.enter(1, following.pidfd, fresh=True)
     assert (told.status, told.cause) == (0, CAUSE_EXIT)
@@ -194,7 +189,7 @@ def test_a_fork_storm_is_ended(agent, books, gated):
     task = gated("/bin/sh", "-c", "f(){ sleep 30 & while :; do (sleep 30 & sleep 30) & done; }; f & f & f & wait")
     agent.enter(1, task.pidfd, fresh=True)
     task.go()
-    time.sleep(0.3)
+    wait_for(lambda: len(processes_of(books, 1)) > 50, 30, "the storm blows")
     agent.end(1, kill=True)
     assert agent.drained(1, 30).cause in (CAUSE_KILLED, CAUSE_OOM)
     assert processes_of(books, 1) == []
@@ -277,10 +272,9 @@ def test_open_with_a_process_that_may_not_enter_leaves_no_group(agent, books, ga
 def test_a_running_tree_is_claimed_whole(agent, books, gated):
     tree = gated("/bin/sh", "-c", "sleep 60 & (sleep 60 & sleep 60) & wait")
     tree.go()
-    time.sleep(0.3)
+    wait_for(lambda: len(children(tree.pid)) == 3, 10, "the tree has grown")
     assert agent.open(1, fd=tree.pidfd).status == 0
     whole = [tree.pid, *children(tree.pid)]
-    assert len(whole) >= 4
     assert sorted(processes_of(books, 1)) == sorted(whole)
     agent.finish_claim(1)
 
@@ -301,12 +295,12 @@ def test_a_process_that_no_limit_could_end_is_refused(agent, gated):
 def test_what_a_running_process_brings_is_measured(agent, gated):
     running = gated(PYTHON, "-c", ALLOCATE, "50", "60")
     running.go()
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+
+    def filled():
         with open(f"/proc/{running.pid}/statm") as f:
-            if int(f.read().split()[1]) * 4096 > 50 * MIB:
-                break
-        time.sleep(0.02)
+            return int(f.read().split()[1]) * 4096 > 50 * MIB
+
+    wait_for(filled, 20, "it has filled its memory")
     assert agent.open(1, 128 * MIB, fd=running.pidfd).status == 0
     use = agent.use_of(1, lambda u: u.used > 50 * MIB)
     assert use.used < 80 * MIB

@@ -19,6 +19,11 @@ def rows(path):
         return [dict(zip(names, line.rstrip("\n").split("\t"))) for line in file]
 
 
+def lines_of(path):
+    """Lines that are there already; 0 before the file is."""
+    return open(path, encoding="utf-8").read().count("\n") if os.path.exists(path) else 0
+
+
 def held(snapshot, label):
     return sum(a["chunks"] for a in snapshot["allocations"] if a["label"] == label)
 
@@ -109,10 +114,10 @@ def test_waits_while_all_memory_is_taken(broker):
     firm = broker.begin("run", "-m", "3G", "--", "sleep", "60")
     broker.wait(lambda s: any(a["pid"] == firm.pid for a in s["allocations"]))
     harvest = broker.begin("harvest", "-m", "700M", "--", "echo", ":::", "1", "2", "3")
-    time.sleep(1)
-    assert harvest.poll() is None
+    broker.wait(lambda s: any(w["label"] == "echo" for w in s["queue"] + s["allocations"]))
     ticks = processor_ticks(harvest.pid)
-    time.sleep(1)
+    time.sleep(1)  # over which it is measured
+    assert harvest.poll() is None
     assert processor_ticks(harvest.pid) - ticks <= 5  # it waits, it does not spin
     firm.send_signal(signal.SIGTERM)
     out, error = harvest.communicate(timeout=20)
@@ -150,7 +155,7 @@ def test_interrupt_once_and_twice(broker):
     broker.wait_idle()
     harvest = begun(broker, 60, 5)
     harvest.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    assert "no new tasks" in harvest.stderr.readline()
     harvest.send_signal(signal.SIGINT)
     out, error = harvest.communicate(timeout=20)
     assert harvest.returncode == 130 and "2 were stopped" in error, error
@@ -176,20 +181,24 @@ def test_daemon_that_a_task_leaves_is_ended(broker):
 
 
 def test_a_million_inputs_are_a_stream(broker):
-    """Memory stays flat while inputs come: measured after many of them, with most still to be read."""
-    source = subprocess.Popen(["seq", "1000000"], stdout=subprocess.PIPE)
-    harvest = broker.begin("harvest", "-q", "-j", "2", "-m", "50M", "--", "true", stdin=source.stdout,
-                           stdout=subprocess.DEVNULL)
+    """Inputs are read as tasks need them: of a gigabyte of them, no more than a bounded piece ahead of what is done."""
+    log = os.path.join(broker.folder, "joblog")
+    source = subprocess.Popen(["head", "-c", "1000000000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    lines = subprocess.Popen(["yes", "x" * 999], stdout=source.stdin)
+    source.stdin.close()
+    harvest = broker.begin("harvest", "-q", "-j", "2", "-m", "50M", "--joblog", log, "--", "true",
+                           stdin=source.stdout, stdout=subprocess.DEVNULL)
     source.stdout.close()
-    time.sleep(2)
-    with open(f"/proc/{harvest.pid}/status", encoding="ascii") as file:
-        peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    processes.wait_for(lambda: lines_of(log) > 300, 60, "many tasks are done")
+    with open(f"/proc/{source.pid}/io", encoding="ascii") as file:
+        written = next(int(line.split()[1]) for line in file if line.startswith("wchar"))
+    done = lines_of(log)
     harvest.send_signal(signal.SIGTERM)
     harvest.communicate(timeout=20)
     source.wait(20)
+    lines.wait(20)
     assert harvest.returncode == 143
-    if "SANITIZE" not in os.environ:
-        assert peak < 300 << 10  # KiB; sanitizers make it large, inputs must not
+    assert written < done * 1000 + (1 << 20)
 
 
 def test_resume_after_an_interrupt(broker):
@@ -208,11 +217,12 @@ def test_resume_after_an_interrupt(broker):
 
 
 def test_broker_restart_in_the_middle(broker):
-    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--shell", "--", "sleep 0.1; echo {}", ":::",
-                           *map(str, range(60)))
+    log = os.path.join(broker.folder, "joblog")
+    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--joblog", log, "--shell", "--",
+                           "sleep 0.1; echo {}", ":::", *map(str, range(60)))
     broker.wait(lambda s: any(len(a["claims"]) == 2 for a in s["allocations"]))
-    for _ in range(3):
-        time.sleep(0.5)
+    for done in (5, 15, 25):
+        processes.wait_for(lambda: lines_of(log) > done, 20, "tasks end")
         broker.kill("granary-broker")
     out, error = harvest.communicate(timeout=60)
     assert (harvest.returncode, out.split()) == (0, [str(i) for i in range(60)]), error
@@ -221,11 +231,12 @@ def test_broker_restart_in_the_middle(broker):
 
 
 def test_agent_restart_in_the_middle(broker):
-    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--shell", "--", "sleep 0.1; echo {}", ":::",
-                           *map(str, range(60)))
+    log = os.path.join(broker.folder, "joblog")
+    harvest = broker.begin("harvest", "-qk", "-j", "2", "-m", "50M", "--joblog", log, "--shell", "--",
+                           "sleep 0.1; echo {}", ":::", *map(str, range(60)))
     broker.wait(lambda s: any(len(a["claims"]) == 2 for a in s["allocations"]))
-    for _ in range(3):
-        time.sleep(0.5)
+    for done in (5, 15, 25):
+        processes.wait_for(lambda: lines_of(log) > done, 20, "tasks end")
         broker.kill("granary-agent")
     out, error = harvest.communicate(timeout=60)
     assert (harvest.returncode, out.split()) == (0, [str(i) for i in range(60)]), error
