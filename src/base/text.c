@@ -109,3 +109,8 @@ bool text_escape(char *to, size_t size, const char *text)
     to[used] = 0;
     return *text == 0;
 }
+
+const char *text_plural(uint64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Copies the text `from` into `to` (of `size` bytes, at least 1), always with its end. Text that does not fit is cut,
@@ -25,5 +26,8 @@ bool text_printable(const char *text);
  * false when it was cut. `to` may not overlap `text`.
  */
 bool text_escape(char *to, size_t size, const char *text);
+
+/* The word that goes with `n` of something: text_plural(1, "chunk", "chunks") is "chunk". */
+const char *text_plural(uint64_t n, const char *one, const char *many);
 
 #endif

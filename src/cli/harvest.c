@@ -15,6 +15,7 @@
 #include "cli/exits.h"
 #include "cli/harvest.h"
 #include "cli/harvest_run.h"
+#include "cli/request.h"
 #include "cli/usable.h"
 
 #define MEM_MAX_TIMES 4u /* --mem-max without a value of its own, in -m */
@@ -24,6 +25,7 @@ typedef struct {
     uint64_t memory, mem_max, timeout_ms;
     uint32_t jobs, min, retries;
     const char *input_file, *joblog, *halt, *results, *label;
+    char own_label[REQUEST_LABEL_MAX];
     bool nul, keep_order, tag, resume, dry_run, shell, quiet;
     char **words, **inputs; /* the command's; those after ":::", NULL = none given */
     size_t n_words, n_inputs;
@@ -102,13 +104,13 @@ static int line_check(const command_call *call, const harvest_line *line)
     return 0;
 }
 
-static int options_make(const command_call *call, const harvest_line *line, harvest_options *ret)
+static int options_make(const command_call *call, harvest_line *line, harvest_options *ret)
 {
     const char *why = NULL;
     const uint64_t chunks = line->memory == 0 ? 1 : line->mem_max ? line->mem_max / line->memory : MEM_MAX_TIMES;
     harvest_options options = {
         .socket = call->socket,
-        .label = line->label ? line->label : line->words[0],
+        .label = line->label ? line->label : request_label(line->words[0], line->own_label),
         .chunk_size = line->memory,
         .jobs = line->jobs,
         .min = line->min,

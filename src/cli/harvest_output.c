@@ -161,6 +161,7 @@ void harvest_printer_init(harvest_printer *printer, harvest_spool *spool, bool k
     printer->keep_order = keep_order;
     printer->out = STDOUT_FILENO;
     printer->err = STDERR_FILENO;
+    printer->open_line = -1;
     printer->next_seq = 1;
     printer->last = &printer->first;
 }
@@ -354,6 +355,8 @@ int harvest_printer_pump(harvest_printer *printer, int *ret_fd)
         got = write(fd, printer->pending + printer->pending_from, n);
         if (got < 0 && errno != EINTR && errno != EAGAIN)
             return STATUS_SYSTEM;
+        if (got > 0)
+            printer->open_line = printer->pending[printer->pending_from + (size_t)got - 1] == '\n' ? -1 : fd;
         printer->pending_from += got > 0 ? (size_t)got : 0;
         written += got > 0 ? (size_t)got : 0;
         if (printer->pending_from == printer->pending_to)

@@ -58,6 +58,7 @@ typedef struct {
     /* of the task that is being printed */
     bool second; /* standard error's turn */
     bool in_line;
+    int open_line; /* what was written last to this descriptor did not end its line; -1 = it did */
     uint64_t offset;
     size_t tag_done;
     char pending[HARVEST_BLOB_MEMORY];

@@ -57,14 +57,22 @@ uint64_t harvest_peaks_at(const harvest_peaks *peaks, unsigned percent)
 
 uint64_t harvest_peaks_chunk(const harvest_peaks *peaks)
 {
-    const uint64_t mib = MIB(1);
-    uint64_t wanted;
+    const unsigned __int128 least = MIB(10), wanted = (unsigned __int128)peaks->max + peaks->max / 10;
+    unsigned __int128 unit = MIB(1), size;
 
     if (peaks->count == 0)
         return 0;
-    if (peaks->max > UINT64_MAX / 2)
-        return UINT64_MAX / mib * mib;
-    wanted = peaks->max + peaks->max / 10;
-    wanted = (wanted + mib - 1) / mib * mib;
-    return wanted ? wanted : mib;
+    if (wanted <= least)
+        return (uint64_t)least;
+    while (wanted > unit * 990 && unit < (unsigned __int128)1
+                                             << 40) /* what rounds up to 1000 is 1.0 of the next unit */
+        unit <<= 10;
+    if (wanted <= unit * 99 / 10) { /* tenths of it, cut as the same figure is when it is read */
+        const unsigned __int128 tenths = (wanted * 10 + unit - 1) / unit;
+        size = tenths * unit / 10;
+    } else {
+        const unsigned __int128 step = wanted <= unit * 99 ? unit : unit * 10;
+        size = (wanted + step - 1) / step * step;
+    }
+    return size < UINT64_MAX ? (uint64_t)size : UINT64_MAX;
 }

@@ -21,7 +21,10 @@ void harvest_peaks_add(harvest_peaks *peaks, uint64_t bytes);
 /* The value that `percent` (1 to 100) of the counted ones do not exceed (nearest rank); 0 when none was counted. */
 uint64_t harvest_peaks_at(const harvest_peaks *peaks, unsigned percent);
 
-/* A chunk size for tasks like these: the largest peak and a tenth, in whole MiB, at least 1 MiB. 0: none counted. */
+/*
+ * A chunk size for tasks like these: the largest peak and a tenth, rounded up to two digits of M, G or T as a person
+ * would write it (86M, 750M, 1.2G, 130G), at least 10M. 0: none counted.
+ */
 uint64_t harvest_peaks_chunk(const harvest_peaks *peaks);
 
 #endif

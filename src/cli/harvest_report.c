@@ -1,19 +1,30 @@
 #include "cli/harvest_report.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/size.h"
+#include "base/text.h"
+#include "cli/harvest_advice.h"
+#include "cli/harvest_bar.h"
+#include "cli/screen.h"
 
-void harvest_report_init(harvest_report *report, uint64_t chunk_size, bool quiet, uint64_t now_ms)
+/* To the beginning of the line, and nothing from here to the end of the screen. */
+#define WIPE "\r\033[J"
+
+void harvest_report_init(harvest_report *report, FILE *to, uint64_t chunk_size, uint32_t jobs, bool quiet,
+                         uint64_t now_ms)
 {
     memset(report, 0, sizeof *report);
-    report->terminal = isatty(STDERR_FILENO) == 1;
+    report->to = to;
+    report->terminal = screen_moves(to);
+    report->colours = screen_colours(to);
     report->quiet = quiet;
     report->chunk_size = chunk_size;
-    report->start_ms = now_ms;
+    report->jobs = jobs;
+    report->open_line = -1;
+    report->start_ms = report->seen_ms = now_ms;
     report->next_ms = now_ms + (report->terminal ? HARVEST_REPORT_BAR_MS : HARVEST_REPORT_EVERY_MS);
 }
 
@@ -35,90 +46,119 @@ void harvest_report_note(harvest_report *report, const granary_pool_stats *stats
     report->recalls = stats->recalls;
 }
 
-/* Time left, when the number of tasks is known and some have ended. */
-static uint64_t time_left(const harvest_report *report, const harvest_counts *counts, uint64_t now_ms)
+static void count_busy(harvest_report *report, uint64_t running, uint64_t now_ms)
 {
-    const uint64_t ended = counts->done + counts->failed;
-
-    if (ended == 0 || counts->waiting == UINT64_MAX)
-        return UINT64_MAX;
-    return (uint64_t)((double)(now_ms - report->start_ms) / (double)ended *
-                      (double)(counts->waiting + counts->running));
+    report->busy_ms += (unsigned __int128)report->seen_running * (now_ms - report->seen_ms);
+    report->seen_ms = now_ms;
+    report->seen_running = running;
 }
 
-static int status_text(const harvest_report *report, const granary_pool_stats *stats, const harvest_counts *counts,
-                       uint64_t now_ms, char *to, size_t size)
+/*
+ * A running task is taken to be half done. How many run at once is what memory allows now, and may change: an average
+ * over the whole time would remember hours of waiting for memory.
+ */
+uint64_t harvest_report_left(const harvest_report *report, const harvest_counts *counts)
 {
-    char memory[SIZE_TEXT_MAX], left[DURATION_TEXT_MAX], waiting[32] = "more";
-    const uint64_t left_ms = time_left(report, counts, now_ms);
-    int n;
+    const double ended = (double)(counts->done + counts->failed), half = (double)counts->running / 2;
 
-    if (counts->waiting != UINT64_MAX)
-        (void)snprintf(waiting, sizeof waiting, "%" PRIu64, counts->waiting);
-    n = snprintf(to, size, "%" PRIu64 " done", counts->done);
-    if (counts->failed > 0)
-        n += snprintf(to + n, size - (size_t)n, ", %" PRIu64 " failed", counts->failed);
-    n += snprintf(to + n, size - (size_t)n, ", %" PRIu64 " running, %s waiting, %" PRIu32 " of %" PRIu32 " chunks (%s)",
-                  counts->running, waiting, stats->held, stats->want,
-                  size_format((uint64_t)stats->held * report->chunk_size, memory));
-    if (stats->wanted_back > 0)
-        n += snprintf(to + n, size - (size_t)n, ", %" PRIu32 " wanted back", stats->wanted_back);
-    if (stats->held == 0 && stats->place > 0)
-        n += snprintf(to + n, size - (size_t)n, ", place %" PRIu32 " in the queue", stats->place);
-    if (left_ms != UINT64_MAX)
-        n += snprintf(to + n, size - (size_t)n, ", %s left", duration_format(left_ms, left));
-    return n;
+    if (ended == 0 || counts->running == 0 || counts->waiting == UINT64_MAX)
+        return UINT64_MAX;
+    return (uint64_t)((double)report->busy_ms / (ended + half) * ((double)counts->waiting + half) /
+                      (double)counts->running);
+}
+
+static harvest_bar bar_of(const harvest_report *report, const granary_pool_stats *stats, const harvest_counts *counts,
+                          uint64_t now_ms)
+{
+    return (harvest_bar){
+        .done = counts->done,
+        .skipped = counts->skipped,
+        .failed = counts->failed,
+        .running = counts->running,
+        .waiting = counts->waiting,
+        .stopping = counts->stopping,
+        .held = stats->held,
+        .want = stats->want,
+        .wanted_back = stats->wanted_back,
+        .place = stats->place,
+        .memory = (uint64_t)stats->held * report->chunk_size,
+        .elapsed_ms = now_ms - report->start_ms,
+        .left_ms = harvest_report_left(report, counts),
+    };
+}
+
+/* In one write, so that nothing of another program gets between. */
+static void bar_draw(harvest_report *report, const harvest_bar *bar)
+{
+    char line[HARVEST_BAR_LINE_MAX], text[HARVEST_BAR_LINE_MAX + 32];
+    const unsigned columns = screen_columns(report->to);
+    const bool after_open_line = report->open_line >= 0 && isatty(report->open_line) == 1;
+    const int n = snprintf(text, sizeof text, "%s%s%s\r", after_open_line ? "\n" : "", WIPE,
+                           harvest_bar_line(bar, columns > 1 ? columns - 1 : 1, report->colours, line));
+
+    (void)fwrite(text, 1, (size_t)n, report->to);
+    (void)fflush(report->to);
+    report->open_line = -1;
+    report->bar_shown = true;
 }
 
 void harvest_report_tick(harvest_report *report, const granary_pool_stats *stats, const harvest_counts *counts,
                          uint64_t now_ms)
 {
     const bool news = report->recall_news && !report->terminal;
-    char text[320];
+    char text[HARVEST_BAR_LINE_MAX];
 
+    count_busy(report, counts->running, now_ms);
     if (report->quiet || (now_ms < report->next_ms && !news))
         return;
-    (void)status_text(report, stats, counts, now_ms, text, sizeof text);
-    if (report->terminal) {
-        fprintf(stderr, "\r\033[K%.*s", 200, text);
-        report->bar_shown = true;
-    } else if (news)
-        fprintf(stderr, "granary harvest: gave back %" PRIu64 " chunks so far; %s\n", report->given_back, text);
-    else
-        fprintf(stderr, "granary harvest: %s\n", text);
+    const harvest_bar bar = bar_of(report, stats, counts, now_ms);
     report->recall_news = false;
     report->next_ms = now_ms + (report->terminal ? HARVEST_REPORT_BAR_MS : HARVEST_REPORT_EVERY_MS);
+    if (report->terminal) {
+        if (!report->printing && screen_is_free(report->to))
+            bar_draw(report, &bar);
+        return;
+    }
+    fputs("granary harvest: ", report->to);
+    if (news)
+        fprintf(report->to, "gave back %" PRIu64 " %s so far; ", report->given_back,
+                text_plural(report->given_back, "chunk", "chunks"));
+    fprintf(report->to, "%s\n", harvest_bar_words(&bar, text));
+}
+
+void harvest_report_resized(harvest_report *report)
+{
+    report->next_ms = report->terminal ? 0 : report->next_ms;
 }
 
 void harvest_report_clear(harvest_report *report)
 {
-    if (report->bar_shown)
-        fputs("\r\033[K", stderr);
+    if (!report->bar_shown || !screen_is_free(report->to))
+        return;
+    (void)fwrite(WIPE, 1, sizeof WIPE - 1, report->to);
+    (void)fflush(report->to);
     report->bar_shown = false;
+    if (report->next_ms > HARVEST_REPORT_BAR_MS) /* 0: it is to be drawn at once */
+        report->next_ms -= HARVEST_REPORT_BAR_MS - HARVEST_REPORT_SOON_MS;
 }
 
-/* What a better -m would bring: only said when it would bring something, or when tasks died for want of it. */
-static void advice(const harvest_report *report, const harvest_counts *counts)
+static void write_advice(const harvest_report *report, const harvest_counts *counts)
 {
-    const uint64_t better = harvest_peaks_chunk(&report->peaks);
-    const uint64_t memory = (uint64_t)report->most_held * report->chunk_size;
-    char text[SIZE_TEXT_MAX];
+    const harvest_seen seen = {
+        .peaks = &report->peaks,
+        .chunk_size = report->chunk_size,
+        .most_held = report->most_held,
+        .jobs = report->jobs,
+        .tasks = counts->done + counts->failed + counts->stopped,
+        .failed = counts->oom,
+        .died = counts->died,
+        .died_with = counts->died_with,
+        .above = counts->above,
+    };
+    char text[HARVEST_ADVICE_MAX];
 
-    if (better == 0 || report->peaks.max == 0)
-        return;
-    if (counts->oom > 0) {
-        fprintf(stderr, "  %" PRIu64 " ran out of memory: give them more with -m or --mem-max\n", counts->oom);
-        return;
-    }
-    if (counts->above > 0)
-        fprintf(stderr,
-                "  %" PRIu64 " used more than their lease, which is only measured here: lease %" PRIu64 "M with -m\n",
-                counts->above, better / MIB(1));
-    if (better >= report->chunk_size || memory / better <= report->most_held)
-        return;
-    fprintf(stderr,
-            "  with -m %" PRIu64 "M the %s that were held would fit %" PRIu64 " tasks at once instead of %" PRIu32 "\n",
-            better / MIB(1), size_format(memory, text), memory / better, report->most_held);
+    if (harvest_advice(&seen, text)[0])
+        fprintf(report->to, "  %s\n", text);
 }
 
 void harvest_report_end(harvest_report *report, const harvest_counts *counts, uint64_t now_ms)
@@ -129,21 +169,25 @@ void harvest_report_end(harvest_report *report, const harvest_counts *counts, ui
     harvest_report_clear(report);
     if (report->quiet)
         return;
-    fprintf(stderr,
+    if (report->open_line >= 0 && isatty(report->open_line) == 1 && report->terminal)
+        fputc('\n', report->to);
+    fprintf(report->to,
             "granary harvest: %" PRIu64 " done, %" PRIu64 " failed (%" PRIu64 " out of memory), %" PRIu64
             " run again, %s\n",
             counts->done, counts->failed, counts->oom, counts->retried,
             duration_format(now_ms - report->start_ms, wall));
     if (counts->skipped > 0)
-        fprintf(stderr, "  %" PRIu64 " were done by an earlier run\n", counts->skipped);
+        fprintf(report->to, "  %" PRIu64 " %s done by an earlier run\n", counts->skipped,
+                text_plural(counts->skipped, "was", "were"));
     if (counts->stopped > 0)
-        fprintf(stderr, "  %" PRIu64 " were stopped\n", counts->stopped);
+        fprintf(report->to, "  %" PRIu64 " %s stopped\n", counts->stopped, text_plural(counts->stopped, "was", "were"));
     if (report->peaks.count > 0)
-        fprintf(stderr, "  memory needed by a task: half at most %s, 99 %% at most %s, the largest %s\n",
+        fprintf(report->to, "  memory needed by a task: half at most %s, 99 %% at most %s, the largest %s\n",
                 size_format(harvest_peaks_at(&report->peaks, 50), p50),
                 size_format(harvest_peaks_at(&report->peaks, 99), p99), size_format(report->peaks.max, max));
-    advice(report, counts);
+    write_advice(report, counts);
     if (report->recalls > 0)
-        fprintf(stderr, "  %" PRIu64 " recalls: %" PRIu64 " chunks given back, the longest wait %s\n", report->recalls,
-                report->given_back, duration_format(report->longest_wait_ms, wait));
+        fprintf(report->to, "  %" PRIu64 " %s: %" PRIu64 " %s given back, the longest wait %s\n", report->recalls,
+                text_plural(report->recalls, "recall", "recalls"), report->given_back,
+                text_plural(report->given_back, "chunk", "chunks"), duration_format(report->longest_wait_ms, wait));
 }

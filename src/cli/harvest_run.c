@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "cli/exits.h"
 #include "cli/harvest_seat.h"
 #include "cli/harvest_work.h"
@@ -84,6 +85,7 @@ static int signals_open(harvest_run *run)
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGWINCH);
     if (sigaction(SIGPIPE, &ignore, &run->nursery.pipe_action) != 0 ||
         sigprocmask(SIG_BLOCK, &mask, &run->nursery.mask) != 0)
         return -1;
@@ -136,7 +138,7 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     harvest_queue_init(&run->big);
     harvest_queue_init(&run->spares);
     harvest_printer_init(&run->printer, &run->spool, options->keep_order);
-    harvest_report_init(&run->report, options->chunk_size, options->quiet, harvest_now_ms());
+    harvest_report_init(&run->report, stderr, options->chunk_size, options->jobs, options->quiet, harvest_now_ms());
 }
 
 static void run_finish(harvest_run *run)
@@ -215,8 +217,9 @@ static void signal_asked(harvest_run *run, int signal, uint64_t now_ms)
         run->signal = signal;
     harvest_report_clear(&run->report);
     if (signal == SIGINT && !again && run->stop < STOP_NOW) {
-        fprintf(stderr, "granary harvest: no new tasks; the %llu running ones may end (again: stop them)\n",
-                (unsigned long long)run->counts.running);
+        fprintf(stderr, "granary harvest: no new tasks; %llu running %s may end (again: stop %s)\n",
+                (unsigned long long)run->counts.running, text_plural(run->counts.running, "one", "ones"),
+                text_plural(run->counts.running, "it", "them"));
         harvest_stop(run, STOP_SOON, now_ms);
         return;
     }
@@ -229,7 +232,9 @@ static void signals_take(harvest_run *run, int fd, uint64_t now_ms)
     int status, pid;
 
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo != SIGCHLD)
+        if (info.ssi_signo == SIGWINCH)
+            harvest_report_resized(&run->report);
+        else if (info.ssi_signo != SIGCHLD)
             signal_asked(run, (int)info.ssi_signo, now_ms);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         (void)harvest_seat_reaped(run, pid, status, now_ms);
@@ -268,6 +273,7 @@ static void counts_refresh(harvest_run *run)
     for (uint32_t i = 0; i < run->options->jobs; i++)
         running += run->seats[i].task != NULL;
     run->counts.running = running;
+    run->counts.stopping = run->stop != STOP_NOT;
     run->counts.waiting = left == UINT64_MAX ? left : left + run->ready.count + run->big.count + run->spares.count;
 }
 
@@ -279,7 +285,9 @@ static void print(harvest_run *run, int *ret_fd)
     if (harvest_printer_ready(&run->printer)) {
         harvest_report_clear(&run->report);
         status = harvest_printer_pump(&run->printer, ret_fd);
+        run->report.open_line = run->printer.open_line;
     }
+    run->report.printing = *ret_fd >= 0;
     if (status >= 0)
         return;
     harvest_fail(run, EXIT_FAILED, "the output of the tasks cannot be written: %s", strerror(errno));

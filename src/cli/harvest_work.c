@@ -187,6 +187,11 @@ void harvest_work_ended(harvest_run *run, harvest_task *task, const granary_clai
         harvest_fail(run, EXIT_FAILED, "the output of task %" PRIu64 " cannot be kept: %s", task->seq, strerror(errno));
     task->oom = end && end->cause == 1;
     task->peak = end ? end->peak : 0;
+    if (task->oom && task->stop == TASK_STOP_NONE) {
+        const uint64_t limit = task->chunks * run->options->chunk_size;
+        run->counts.died++;
+        run->counts.died_with = limit > run->counts.died_with ? limit : run->counts.died_with;
+    }
     run->counts.above += !task->oom && task->peak > task->chunks * run->options->chunk_size;
     if (task->peak > 0 && !task->oom)
         harvest_peaks_add(&run->report.peaks, task->peak);

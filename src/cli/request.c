@@ -1,5 +1,6 @@
 #include "cli/request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -21,14 +22,23 @@ size_t request_table(request_options *r, option *table)
     return REQUEST_OPTIONS;
 }
 
-void request_fill(const request_options *r, const char *label, granary_request *ret)
+char *request_label(const char *command, char to[REQUEST_LABEL_MAX])
 {
-    const char *slash = label ? strrchr(label, '/') : NULL;
+    const char *begin = command + strspn(command, " \t\n");
+    char *program = strndup(begin, strcspn(begin, " \t\n"));
+    const char *slash = program ? strrchr(program, '/') : NULL;
 
+    text_escape(to, REQUEST_LABEL_MAX, slash && slash[1] ? slash + 1 : program ? program : "");
+    if (!to[0])
+        text_copy(to, REQUEST_LABEL_MAX, "command");
+    free(program);
+    return to;
+}
+
+void request_fill(request_options *r, const char *command, granary_request *ret)
+{
     *ret = (granary_request){
-        .label = r->label            ? r->label
-                 : slash && slash[1] ? slash + 1
-                                     : label,
+        .label = r->label ? r->label : request_label(command, r->own_label),
         .chunk_size = r->chunk_size,
         .want = r->chunks ? r->chunks : 1,
         .min = r->chunks ? r->chunks : 1,

@@ -7,6 +7,8 @@
 #include "cli/options.h"
 #include "granary.h"
 
+#define REQUEST_LABEL_MAX 64u /* what the broker takes, with its end */
+
 typedef struct {
     uint64_t chunk_size; /* 0: not given */
     uint32_t chunks;     /* 0: not given, one */
@@ -15,6 +17,7 @@ typedef struct {
     const char *label;
     int32_t priority;
     const char *hosts;
+    char own_label[REQUEST_LABEL_MAX]; /* of request_fill() */
 } request_options;
 
 #define REQUEST_OPTIONS 7u
@@ -22,8 +25,14 @@ typedef struct {
 /* Fills `table` with REQUEST_OPTIONS rows that write to `r`; returns their number. */
 size_t request_table(request_options *r, option *table);
 
-/* The request; `label` is used when none was given. Borrows the texts. */
-void request_fill(const request_options *r, const char *label, granary_request *ret);
+/* The request; when no label was given, it is that of this command. Borrows the texts and `r`. */
+void request_fill(request_options *r, const char *command, granary_request *ret);
+
+/*
+ * A label for a command: the last part of its program's path, without what follows a blank (a line for the shell),
+ * printable, cut to fit. Returns `to`.
+ */
+char *request_label(const char *command, char to[REQUEST_LABEL_MAX]);
 
 /* Says why granary_client_open() failed with `status`; returns the exit code. */
 int request_no_broker(const command_call *call, int status);

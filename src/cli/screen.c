@@ -1,18 +1,54 @@
 #include "cli/screen.h"
 
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
-unsigned screen_width(FILE *file)
+#define WIDTH_USUAL 80u
+#define WIDTH_LEAST 20u /* narrower than this no table is of use */
+
+unsigned screen_columns(FILE *file)
 {
     struct winsize size;
-    int fd = fileno(file);
+    const int fd = fileno(file);
 
     if (!isatty(fd))
         return 0;
-    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
-        return 80;
-    return size.ws_col;
+    return ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ? WIDTH_USUAL : size.ws_col;
+}
+
+unsigned screen_width(FILE *file)
+{
+    const unsigned columns = screen_columns(file);
+
+    return columns > 0 && columns < WIDTH_LEAST ? WIDTH_USUAL : columns;
+}
+
+bool screen_moves(FILE *file)
+{
+    const char *kind = getenv("TERM");
+
+    return isatty(fileno(file)) == 1 && kind && *kind && strcmp(kind, "dumb") != 0;
+}
+
+bool screen_colours(FILE *file)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return screen_moves(file) && !(no && *no);
+}
+
+bool screen_is_free(FILE *file)
+{
+    struct pollfd ready = {.fd = fileno(file), .events = POLLOUT};
+    const pid_t foreground = tcgetpgrp(ready.fd);
+
+    if (foreground > 0 && foreground != getpgrp())
+        return false;
+    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT);
 }
 
 char *screen_bar(char to[SCREEN_BAR_MAX + 3], const screen_part *parts, size_t n, uint64_t total, unsigned width)

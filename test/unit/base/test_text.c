@@ -99,6 +99,15 @@ static void every_pair_of_bytes_becomes_printable(void **state)
         }
 }
 
+static void one_or_many(void **state)
+{
+    (void)state;
+    assert_string_equal(text_plural(0, "chunk", "chunks"), "chunks");
+    assert_string_equal(text_plural(1, "chunk", "chunks"), "chunk");
+    assert_string_equal(text_plural(2, "chunk", "chunks"), "chunks");
+    assert_string_equal(text_plural((1ull << 32) + 1, "chunk", "chunks"), "chunks");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +117,7 @@ int main(void)
         cmocka_unit_test(escapes_what_is_not),
         cmocka_unit_test(escapes_are_never_cut_in_two),
         cmocka_unit_test(every_pair_of_bytes_becomes_printable),
+        cmocka_unit_test(one_or_many),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -53,18 +53,36 @@ static void test_ends_of_the_range(void **state)
     harvest_peaks_add(&peaks, UINT64_MAX);
     assert_int_equal(harvest_peaks_at(&peaks, 100), UINT64_MAX);
     assert_int_equal(harvest_peaks_at(&peaks, 50), 0);
-    assert_int_equal(harvest_peaks_chunk(&peaks) % (1 << 20), 0);
+    assert_true(harvest_peaks_chunk(&peaks) == UINT64_MAX);
+}
+
+static uint64_t chunk_for(uint64_t peak)
+{
+    harvest_peaks peaks = {0};
+
+    harvest_peaks_add(&peaks, peak);
+    return harvest_peaks_chunk(&peaks);
 }
 
 static void test_chunk(void **state)
 {
-    harvest_peaks peaks = {0};
+    const uint64_t mib = 1 << 20, gib = 1 << 30;
 
     (void)state;
-    harvest_peaks_add(&peaks, 1);
-    assert_int_equal(harvest_peaks_chunk(&peaks), 1 << 20);
-    harvest_peaks_add(&peaks, 674ull << 20);
-    assert_int_equal(harvest_peaks_chunk(&peaks), 742ull << 20);
+    assert_int_equal(chunk_for(1), 10 * mib);
+    assert_int_equal(chunk_for(9 * mib), 10 * mib);
+    assert_int_equal(chunk_for(10 * mib), 11 * mib);
+    assert_int_equal(chunk_for(10 * mib + 1), 12 * mib);
+    assert_int_equal(chunk_for(90 * mib), 99 * mib);
+    assert_int_equal(chunk_for(90 * mib + 10), 100 * mib);
+    assert_int_equal(chunk_for(674 * mib), 750 * mib);
+    assert_int_equal(chunk_for(900 * mib), 990 * mib);
+    assert_int_equal(chunk_for(901 * mib), gib);
+    assert_int_equal(chunk_for(gib), 11 * gib / 10);
+    assert_int_equal(chunk_for(9 * gib), 99 * gib / 10);
+    assert_int_equal(chunk_for(10 * gib), 11 * gib);
+    assert_int_equal(chunk_for(100 * gib), 110 * gib);
+    assert_int_equal(chunk_for(UINT64_MAX / 2), 9227470ull << 40);
 }
 
 int main(void)

@@ -248,10 +248,11 @@ static void test_use_above_the_lease_is_told(void **state)
     w->options.quiet = false;
     fake.peak = 1 << 20;
     assert_int_equal(run(w, "true {}", inputs, NULL), 0);
-    assert_null(strstr(w->err, "more than their lease"));
+    assert_null(strstr(w->err, "more than was leased"));
     fake.peak = 5 << 20;
     assert_int_equal(run(w, "true {}", inputs, NULL), 0);
-    assert_non_null(strstr(w->err, "2 used more than their lease, which is only measured here: lease 6M with -m"));
+    assert_non_null(
+        strstr(w->err, "2 tasks used more than was leased, which is only measured here: lease it with -m 10M\n"));
 }
 
 static void test_out_of_memory_ends_at_the_most(void **state)

@@ -33,6 +33,20 @@ static void fills_defaults(void **state)
     assert_string_equal(r.hosts, "h");
 }
 
+static void labels_fit_the_books(void **state)
+{
+    (void)state;
+    char to[REQUEST_LABEL_MAX], hundred[101] = {0};
+    memset(hundred, 'x', 100);
+    assert_string_equal(request_label("/usr/bin/xz", to), "xz");
+    assert_string_equal(request_label("zcat {} | sort >/tmp/{/.}", to), "zcat");
+    assert_string_equal(request_label("  ./a/", to), "./a/");
+    assert_string_equal(request_label("a\033b", to), "a\\x1bb");
+    assert_string_equal(request_label("", to), "command");
+    assert_string_equal(request_label(" ", to), "command");
+    assert_int_equal(strlen(request_label(hundred, to)), 63);
+}
+
 static void has_every_option_once(void **state)
 {
     (void)state;
@@ -48,6 +62,7 @@ static void has_every_option_once(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fills_defaults), cmocka_unit_test(has_every_option_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fills_defaults), cmocka_unit_test(labels_fit_the_books),
+                                       cmocka_unit_test(has_every_option_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
