@@ -176,8 +176,11 @@ void allocation_end(core *c, allocation *a, int status)
     recall_drop_all(c, a);
     assert(a->held == 0 && a->returning == 0 && a->n_claims == 0 && list_empty(&a->holdings));
     effect_push *p = emit_push(c, PUSH_ENDED, a);
-    if (p)
+    if (p) {
         p->status = status;
+        if (status == STATUS_NEVER || status == STATUS_QUOTA)
+            allocation_never(c, a->user, &a->terms, &p->most);
+    }
     effect_note *n = emit_note_of(c, status == STATUS_TIMEOUT ? NOTE_TIMED_OUT : NOTE_ENDED, a, NULL, 0);
     n->status = status;
     allocation_unlist(c, a);
@@ -336,12 +339,11 @@ static int terms_check(const session *s, const allocation_terms *t)
     return STATUS_OK;
 }
 
-/* Refusals that do not depend on what is free now. */
-static int terms_never(core *c, const session *s, const allocation_terms *t, bytes_t *ret_most)
+int allocation_never(const core *c, const user *u, const allocation_terms *t, bytes_t *ret_most)
 {
     chunks_t need = terms_need(t) ? terms_need(t) : 1;
-    if (s->user->quota && t->chunk_size * need > s->user->quota) {
-        *ret_most = s->user->quota;
+    if (u->quota && t->chunk_size * need > u->quota) {
+        *ret_most = u->quota;
         return STATUS_QUOTA;
     }
     if (c->n_hosts == 0)
@@ -375,12 +377,12 @@ void allocation_on_allocate(core *c, session *s, const core_event *e)
         return refuse(c, s, e, status, 0);
     bool fits = place_find(c, t, s->user);
     if (!fits) {
-        status = terms_never(c, s, t, &most);
+        status = allocation_never(c, s->user, t, &most);
         if (!status && (t->flags & TERM_NO_WAIT) && !e->allocate.dry_run)
             status = STATUS_NOT_NOW;
         if (status)
             return refuse(c, s, e, status, most);
-    } else if (c->n_plan == 0 && (status = terms_never(c, s, t, &most)) != STATUS_OK) {
+    } else if (c->n_plan == 0 && (status = allocation_never(c, s->user, t, &most)) != STATUS_OK) {
         return refuse(c, s, e, status, most); /* nothing now, and it could never grow */
     }
     if (e->allocate.dry_run)

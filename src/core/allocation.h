@@ -5,7 +5,7 @@
  *   (none)   ALLOCATE: placed at once                               LIVE
  *   (none)   ALLOCATE: does not fit now                             WAITING, wait armed
  *   WAITING  placed                                                 LIVE
- *   WAITING  cancelled, timed out, owner gone                       gone
+ *   WAITING  cancelled, timed out, owner gone, never to be met      gone
  *   LIVE     last chunk released, owner gone                        ENDING
  *   LIVE     owner gone, terms STAY, something is claimed           LIVE; its claims are told to end with their
  *                                                                   processes, what none claims is released
@@ -34,6 +34,13 @@ void allocation_relist(core *c, allocation *a);
 void allocation_unlist(core *c, allocation *a);
 /* Sends what allocation_touch() gathered. */
 void allocation_flush(core *c);
+
+/*
+ * Could such a request ever be granted, with all hosts empty? Else STATUS_NEVER or STATUS_QUOTA, and the most that
+ * could be. Hosts that have not told their memory yet may be as large as their owner allows; without any host all is
+ * hoped for.
+ */
+int allocation_never(const core *c, const user *u, const allocation_terms *t, bytes_t *ret_most);
 
 /* Gone for good; nothing is held. `status` goes to the owner. */
 void allocation_end(core *c, allocation *a, int status);

@@ -56,6 +56,7 @@ struct host {
     bytes_t smooth, last_raw; /* foreign memory before what covers it */
     bytes_t used;             /* by claims, the sum of what was last told */
     bool home, permanent, limited, configured, draining, drained_told;
+    bool untold; /* its agent has not told its memory in this life of the broker, and may yet: until it is lost */
     bool connected, ready, fresh, lost, overdraft_told;
     bool gathered; /* what recalls had freed there before this life of the broker is kept again */
     uint8_t class, sync;
@@ -144,6 +145,7 @@ struct allocation {
     uint64_t hopeless;       /* supply_sequence when a choice last found nothing */
     ms_t choose_at;          /* in a crowd: not again before */
     uint64_t queue_look;     /* the last look at the queue that came to it */
+    uint64_t doubt_look;     /* the last look for hopeless ones that came to it */
     uint8_t supply_kind, supply_size;
     list_node supply_node;
     chunks_t take; /* of the choice being tried */
@@ -273,8 +275,10 @@ struct core {
     uint64_t supply_sequence; /* bumped when something becomes free, or may be asked back */
     supply supply;
     uint64_t queue_looks;
-    ms_t queue_whole_at; /* a long queue is looked at from end to end then */
-    bool holdings_full;  /* a waiter was not granted for lack of them */
+    ms_t queue_whole_at;          /* a long queue is looked at from end to end then */
+    bool holdings_full;           /* a waiter was not granted for lack of them */
+    bool doubt;                   /* hosts became smaller, or quotas: who waits may never be served */
+    uint64_t doubts, doubts_done; /* looks at all who wait, for that */
 
     host *hosts; /* [counters.host] used */
     uint32_t n_hosts;
@@ -292,6 +296,7 @@ struct core {
     event_config_user config_user_default;
     heap deadlines;
     tourney by_free[CLASSES];
+    tourney by_hope; /* what could ever be granted */
 
     list_node dirty[NOUNS], backlog[NOUNS];
     uint32_t n_dirty, n_touched, n_notes;

@@ -105,6 +105,7 @@ static int check_host(const core *c, const host *h, char *why, size_t why_size)
         bytes_t due = i == h->class && ledger_placeable(h) ? h->free : 0;
         REQUIRE(leaf == due, "I4: the index offers what is not free: host", id);
     }
+    REQUIRE(tourney_get(&c->by_hope, h->id.v) == ledger_hope(h), "the index of what could ever be granted: host", id);
     REQUIRE(h->connected || !(h->ready || h->fresh), "I4: a silent host takes part: host", id);
     bool suspect = !h->connected && !h->lost;
     REQUIRE(!c->recovered || suspect == (h->due.pos != 0), "I10: deadline of a suspect host: host", id);

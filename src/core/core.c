@@ -56,6 +56,7 @@ static bool layout(core *c, arena *a, const core_limits *l)
     heap_init(&c->deadlines, a, (uint32_t)deadlines);
     for (int i = 0; i < CLASSES; i++)
         tourney_init(&c->by_free[i], a, l->hosts);
+    tourney_init(&c->by_hope, a, l->hosts);
     return !a->failed;
 }
 

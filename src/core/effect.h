@@ -76,6 +76,7 @@ typedef struct {
     session_id session;
     allocation_id allocation;
     int status;
+    bytes_t most; /* ENDED with NEVER, QUOTA: the most bytes that could be granted */
     recall_id recall;
     recall_reason reason;
     chunks_t count;

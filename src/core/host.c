@@ -64,7 +64,8 @@ static host *host_create(core *c, const char *name)
     list_init(&h->sync_node);
     list_init(&h->trouble_node);
     table_put(&c->host_names, key_of(c, name), h);
-    h->lost = true;
+    h->lost = h->untold = true;
+    c->doubt |= c->n_hosts == 1; /* with none, everything was hoped for */
     apply_config(h, &c->config_default);
     ledger_classify(c, h);
     ledger_refresh(c, h);
@@ -106,6 +107,7 @@ host *host_restore(core *c, const record_host *r)
 static void reconfigure(core *c, host *h, const event_config_host *config)
 {
     bytes_t total = h->total;
+    c->doubt |= strcmp(h->labels, config->labels) != 0;
     apply_config(h, config);
     ledger_classify(c, h);
     ledger_refresh(c, h);
@@ -167,7 +169,7 @@ void host_on_hello(core *c, const event_host_hello *e)
     h->cores = h->config_cores ? h->config_cores : e->cores;
     h->limited = e->limited;
     h->connected = true;
-    h->ready = h->fresh = h->lost = false;
+    h->ready = h->fresh = h->lost = h->untold = false;
     heap_set(&c->deadlines, &h->due, MS_NEVER);
     bytes_t total = h->total;
     ledger_classify(c, h);
@@ -197,6 +199,8 @@ void host_due(core *c, host *h)
     assert(!h->connected);
     heap_set(&c->deadlines, &h->due, MS_NEVER);
     h->lost = true;
+    h->untold &= h->told_total == 0; /* what is known of an earlier life counts from now on */
+    ledger_refresh(c, h);
     emit_note(c, NOTE_HOST_LOST)->host = h->id;
     c->changed = true;
 }

@@ -33,9 +33,31 @@ bool ledger_placeable(const host *h)
     return h->connected && h->ready && h->fresh && !h->draining;
 }
 
+/* 5 % of total, at least 512 MiB, at most a quarter. */
+static bytes_t default_set_aside(bytes_t total)
+{
+    bytes_t part = total / 20;
+    if (part < MIB(512))
+        part = MIB(512);
+    return part > total / 4 ? total / 4 : part;
+}
+
+static bytes_t set_aside_of(const host *h, bytes_t total)
+{
+    bytes_t aside = h->config_set_aside == UINT64_MAX ? default_set_aside(total) : h->config_set_aside;
+    return aside < total ? aside : total;
+}
+
 bytes_t ledger_potential(const host *h)
 {
     return h->total > h->set_aside ? h->total - h->set_aside : 0;
+}
+
+bytes_t ledger_hope(const host *h)
+{
+    if (!h->untold)
+        return ledger_potential(h);
+    return h->config_total ? h->config_total - set_aside_of(h, h->config_total) : INT64_MAX;
 }
 
 static void count(core *c, host *h)
@@ -94,27 +116,19 @@ void ledger_classify(core *c, host *h)
     count(c, h);
 }
 
-/* 5 % of total, at least 512 MiB, at most a quarter. */
-static bytes_t default_set_aside(bytes_t total)
-{
-    bytes_t part = total / 20;
-    if (part < MIB(512))
-        part = MIB(512);
-    return part > total / 4 ? total / 4 : part;
-}
-
 void ledger_refresh(core *c, host *h)
 {
     bytes_t total = h->told_total;
     if (h->config_total != 0 && h->config_total < total)
         total = h->config_total;
     h->total = total;
-    h->set_aside = h->config_set_aside == UINT64_MAX ? default_set_aside(total) : h->config_set_aside;
-    if (h->set_aside > total)
-        h->set_aside = total;
+    h->set_aside = set_aside_of(h, total);
     /* What the owner keeps, and memory outside the configured total, covers foreign memory first. */
     bytes_t cover = h->set_aside + (h->physical > total ? h->physical - total : 0);
     h->foreign = h->smooth > cover ? h->smooth - cover : 0;
+    bytes_t hope = ledger_hope(h);
+    c->doubt |= hope < tourney_get(&c->by_hope, h->id.v);
+    tourney_set(&c->by_hope, h->id.v, hope);
     count(c, h);
 }
 

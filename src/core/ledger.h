@@ -29,6 +29,12 @@ bool ledger_placeable(const host *h);
 /* What could ever be granted there: total without set_aside. */
 bytes_t ledger_potential(const host *h);
 
+/*
+ * The same, but never below what its agent may yet tell: a host that is known by configuration only, or not heard of
+ * since the broker started, is as large as its owner allows.
+ */
+bytes_t ledger_hope(const host *h);
+
 /* A sample of foreign memory, smoothed: a rise counts after two samples, a fall slowly. */
 void ledger_sample(core *c, host *h, bytes_t raw);
 

@@ -198,25 +198,24 @@ bool place_find(core *c, const allocation_terms *t, const user *u)
 
 uint64_t place_most(const core *c, const allocation_terms *t, uint64_t upto)
 {
+    if (t->flags & TERM_ONE_HOST)
+        return place_largest(c, t) / t->chunk_size;
     uint64_t most = 0;
-    for (uint32_t i = 0; i < c->n_hosts && most < upto; i++) {
-        const host *h = &c->hosts[i];
-        if (!place_accepts(t->filter, h))
-            continue;
-        uint64_t n = ledger_potential(h) / t->chunk_size;
-        if (!(t->flags & TERM_ONE_HOST))
-            most += n;
-        else if (n > most)
-            most = n;
-    }
+    for (uint32_t i = tourney_first(&c->by_hope, 0, t->chunk_size); i != TOURNEY_NONE && most < upto;
+         i = tourney_first(&c->by_hope, i + 1, t->chunk_size))
+        if (place_accepts(t->filter, &c->hosts[i]))
+            most += tourney_get(&c->by_hope, i) / t->chunk_size;
     return most;
 }
 
 bytes_t place_largest(const core *c, const allocation_terms *t)
 {
+    if (t->filter[0] == 0)
+        return tourney_max(&c->by_hope);
     bytes_t most = 0;
-    for (uint32_t i = 0; i < c->n_hosts; i++)
-        if (place_accepts(t->filter, &c->hosts[i]) && ledger_potential(&c->hosts[i]) > most)
-            most = ledger_potential(&c->hosts[i]);
+    for (uint32_t i = tourney_first(&c->by_hope, 0, 1); i != TOURNEY_NONE;
+         i = tourney_first(&c->by_hope, i + 1, most + 1))
+        if (place_accepts(t->filter, &c->hosts[i]))
+            most = tourney_get(&c->by_hope, i);
     return most;
 }

@@ -29,7 +29,7 @@ bool place_find(core *c, const allocation_terms *t, const user *u);
 /* `need` to `want` chunks into c->plan, on `only` if not NULL. False: not even `need`; the plan is then void. */
 bool place_chunks(core *c, const allocation_terms *t, chunks_t need, chunks_t want, const host *only);
 
-/* Chunks that all accepted hosts, empty, could ever take; counting stops at `upto`. */
+/* Chunks that all accepted hosts, empty, could ever take (ledger_hope()); counting of several hosts stops at `upto`. */
 uint64_t place_most(const core *c, const allocation_terms *t, uint64_t upto);
 /* Bytes of the largest accepted host. */
 bytes_t place_largest(const core *c, const allocation_terms *t);

@@ -179,6 +179,41 @@ bool queue_settle(core *c)
     return true;
 }
 
+/* False: there was not room for its end. */
+static bool end_if_never(core *c, allocation *a)
+{
+    bytes_t most;
+    if (a->doubt_look == c->doubts)
+        return true;
+    int status = allocation_never(c, a->user, &a->terms, &most);
+    if (status && emit_room(c) < ROOM_FOR_DECISION)
+        return false;
+    a->doubt_look = c->doubts;
+    if (status)
+        allocation_end(c, a, status);
+    return true;
+}
+
+bool queue_doubt(core *c)
+{
+    if (c->doubt)
+        c->doubts++;
+    c->doubt = false;
+    list_each_safe(a, &c->queue, allocation, queue_node) if (!end_if_never(c, a)) return false;
+    list_each(u, &c->user_list, user, node)
+    {
+        list_each_safe(a, &u->hungry, allocation, hungry_node)
+        {
+            if (a->held > 0)
+                break; /* the hungriest are first */
+            if (a->returning == 0 && a->n_claims == 0 && !end_if_never(c, a))
+                return false;
+        }
+    }
+    c->doubts_done = c->doubts;
+    return true;
+}
+
 void queue_look(core *c, allocation *a)
 {
     if (a->ask == ASK_OPEN)

@@ -13,6 +13,11 @@
 bool queue_before(const allocation *a, const allocation *b);
 void queue_insert(core *c, allocation *a);
 void queue_remove(core *c, allocation *a);
+/*
+ * Hosts became smaller, or quotas: ends who waits for what can never be now, and who holds nothing and can never grow.
+ * False: stopped for lack of room; the next call goes on.
+ */
+bool queue_doubt(core *c);
 /* Grants what fits, holds for the old, asks for the others. False: stopped for lack of room. */
 bool queue_settle(core *c);
 /* Its age guard, or its question, is due. */

@@ -2,8 +2,9 @@
  * step.c - the one switch over events, and the settling after it.
  *
  * A step: the event, then every due deadline, then settling in this order: phases of hello, orphans, hosts in trouble,
- * the queue, growth, fairness. Settling starts a decision only while there is room for its effects; what is left over
- * makes core_next_deadline() say "at once". Last come the pushes of what changed, and the records.
+ * who can never be served, the queue, growth, fairness. Settling starts a decision only while there is room for its
+ * effects; what is left over makes core_next_deadline() say "at once". Last come the pushes of what changed, and the
+ * records.
  */
 #include <assert.h>
 
@@ -196,6 +197,8 @@ static void settle(core *c)
         allocation_sweep(c);
     if (!c->more)
         c->more = !trouble_settle(c);
+    if (!c->more && (c->doubt || c->doubts_done != c->doubts))
+        c->more = !queue_doubt(c);
     if (c->more || !c->freed)
         return;
     bool done = true;

@@ -42,7 +42,7 @@ void user_configure(core *c, const event_config_user *config)
         apply(u, config);
     }
     supply_all(c);
-    c->changed = true;
+    c->doubt = c->changed = true;
 }
 
 bytes_t user_room(const user *u)

@@ -46,22 +46,22 @@ static void claimed_text(const core *c, generation gen, char *to, size_t size)
                  a.terms->label);
 }
 
-const char *reply_text(const effect_reply *reply, char *to, size_t size)
+const char *reply_text(int status, bytes_t most, char *to, size_t size)
 {
-    char most[SIZE_TEXT_MAX];
-    const char *what = status_text(reply->status), *more = advice(reply->status);
-    if (reply->status >= 0)
+    char figure[SIZE_TEXT_MAX];
+    const char *what = status_text(status), *more = advice(status);
+    if (status >= 0)
         snprintf(to, size, "%s", "");
-    else if (reply->status == STATUS_NEVER && reply->most == 0)
+    else if (status == STATUS_NEVER && most == 0)
         snprintf(to, size,
                  "no host could ever serve this: none with memory to lease has the names or labels asked for; `granary "
                  "hosts` lists them");
-    else if (reply->status == STATUS_NEVER)
+    else if (status == STATUS_NEVER)
         snprintf(to, size, "%s: the most is %s; ask for smaller or fewer chunks, or for other hosts", what,
-                 size_format(reply->most, most));
-    else if (reply->status == STATUS_QUOTA)
+                 size_format(most, figure));
+    else if (status == STATUS_QUOTA)
         snprintf(to, size, "%s: %s more can be granted; release something, or ask for less", what,
-                 size_format(reply->most, most));
+                 size_format(most, figure));
     else
         snprintf(to, size, "%s%s%s", what, *more ? ": " : "", more);
     return to;
@@ -126,7 +126,7 @@ void reply_send(broker *b, const effect_reply *reply)
     Granary__Reply m = GRANARY__REPLY__INIT;
     reply_fill(b, reply, &m);
     if (reply->status < 0)
-        m.text = (char *)reply_text(reply, text, sizeof text);
+        m.text = (char *)reply_text(reply->status, reply->most, text, sizeof text);
     if (reply->status == STATUS_CLAIMED)
         claimed_text(b->driver.core, reply->claim, text, sizeof text);
     if (b->scratch.full)
@@ -149,9 +149,15 @@ void reply_refuse(peer *p, uint64_t number, int status, const char *text)
 static void push_ended(broker *b, peer *p, const effect_push *push)
 {
     Granary__AllocationEnded m = GRANARY__ALLOCATION_ENDED__INIT;
+    char text[256];
+    bool refused =
+        push->status == STATUS_NEVER || push->status == STATUS_QUOTA; /* late: it had to wait for the answer */
     m.allocation = info_state(b, push->allocation);
     m.status = push->status;
-    m.text = (char *)(push->status < 0 ? status_text(push->status) : "");
+    m.most = push->most;
+    m.text = (char *)(push->status >= 0 ? ""
+                      : refused         ? reply_text(push->status, push->most, text, sizeof text)
+                                        : status_text(push->status));
     peer_send(p, GRANARY__MESSAGE_TYPE__TYPE_ENDED, PUSH_NUMBER, &m.base);
 }
 

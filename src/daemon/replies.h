@@ -21,6 +21,6 @@ void push_send(struct broker *b, const effect_push *push);
 void reply_refuse(struct peer *p, uint64_t number, int status, const char *text);
 
 /* A sentence about the failure, with what to do. */
-const char *reply_text(const effect_reply *reply, char *to, size_t size);
+const char *reply_text(int status, bytes_t most, char *to, size_t size);
 
 #endif

@@ -309,7 +309,7 @@ static void do_agent(run *r)
     if (!a->connected) {
         core_event e = player_hello(r, i);
         player_step(r, &e);
-    } else if (player_draw(r, 200) == 0) {
+    } else if (player_draw(r, 60) == 0) {
         agent_gone(a, player_draw(r, 2));
         player_step(r, &(core_event){.kind = EVENT_HOST_GONE, .gone = {i}});
     } else if (a->n_debts && player_draw(r, 2)) {

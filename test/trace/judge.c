@@ -175,6 +175,28 @@ static void compare_host(model *m, const host_view *v, bool somebody_waits)
         model_wrong(m, "host %s: memory is held, and nobody waits for it", v->name);
 }
 
+bool judge_never(const model *m, const model_allocation *a)
+{
+    uint64_t most = 0;
+    chunks_t need = a->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? a->min : a->first_want;
+    for (unsigned i = 0; i < MODEL_HOSTS; i++) {
+        uint64_t n = above(m->hosts[i].total, aside_of(m->hosts[i].total)) / a->chunk;
+        most = !(a->flags & TERM_ONE_HOST) ? most + n : n > most ? n : most;
+    }
+    return most < (need ? need : 1);
+}
+
+/* With every host heard of, nobody waits for what all of them together cannot give. */
+static void judge_hope(model *m)
+{
+    for (unsigned i = 0; i < MODEL_HOSTS; i++)
+        if (m->hosts[i].there && !m->hosts[i].heard)
+            return;
+    for (unsigned i = 0; i < m->n_allocations; i++)
+        if (m->allocations[i].id && m->allocations[i].waiting && judge_never(m, &m->allocations[i]))
+            model_wrong(m, "allocation %" PRIu64 " waits for what can never be", m->allocations[i].id);
+}
+
 /* What the queue left free although it fits: a waiter that does not fit must not block one that does. */
 static void judge_queue(model *m)
 {
@@ -253,6 +275,8 @@ void model_compare(model *m, const core *c, bool settled)
     for (uint32_t cursor = 0; view_host(c, &cursor, &host);)
         compare_host(m, &host, waiting > 0 || open);
     judge_owners(m);
-    if (settled)
+    if (settled) {
         judge_queue(m);
+        judge_hope(m);
+    }
 }

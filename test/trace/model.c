@@ -345,7 +345,7 @@ static void on_hello(model *m, const core *c, const event_host_hello *e)
         else if (k->state == CLAIM_OPENING)
             k->state = CLAIM_OPEN; /* expected there: its group is made */
     }
-    h->there = h->connected = true;
+    h->there = h->connected = h->heard = true;
     h->fresh = false;
     h->physical = e->physical;
     h->total = e->total;
@@ -463,15 +463,18 @@ void model_step(model *m, const core *c, const core_event *e, const core_effects
             release(m, a, n->host.v, n->chunks);
         else if (n->kind == NOTE_REVOKED)
             model_wrong(m, "revoked what may not be revoked");
-        else if (n->kind == NOTE_ENDED || n->kind == NOTE_TIMED_OUT)
+        else if (n->kind == NOTE_ENDED || n->kind == NOTE_TIMED_OUT) {
+            if (a && n->status == STATUS_NEVER && !judge_never(m, a))
+                model_wrong(m, "allocation %" PRIu64 " is ended as impossible, and fits", a->id);
             allocation_over(m, n->allocation.v);
+        }
     }
 }
 
 void model_restart(model *m)
 {
     for (unsigned i = 0; i < MODEL_HOSTS; i++)
-        m->hosts[i].connected = m->hosts[i].fresh = false;
+        m->hosts[i].connected = m->hosts[i].fresh = m->hosts[i].heard = false;
     for (unsigned i = 0; i < m->n_claims; i++)
         m->claims[i].resize = 0;
     for (unsigned i = 0; i < m->n_sessions; i++)

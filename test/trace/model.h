@@ -18,6 +18,7 @@
 
 typedef struct {
     bool there, connected, fresh, draining;
+    bool heard; /* in this life of the broker */
     char boot[40];
     bytes_t physical, total, last_raw, foreign, cover;
 } model_host;

@@ -206,7 +206,8 @@ void player_restart(run *r)
 
 core_event player_hello(run *r, unsigned host)
 {
-    return agent_hello(&r->agents[host], host_names[host], GIB(4) << (host % 3), r->groups);
+    bytes_t memory = r->agents[host].boots % 2 ? GIB(1) : GIB(4) << (host % 3); /* a machine may come back smaller */
+    return agent_hello(&r->agents[host], host_names[host], memory, r->groups);
 }
 
 static void *need(void *p, size_t size)

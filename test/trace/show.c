@@ -136,6 +136,7 @@ static void show_push(world *w, const effect_push *p)
         fprintf(w->out, " %s", world_allocation_name(w, p->allocation));
     if (p->kind == PUSH_ENDED)
         field(w, "status", status_name(p->status));
+    size_field(w, "most", p->most);
     if (p->kind == PUSH_RECALL || p->kind == PUSH_ASK) {
         fprintf(w->out, " %u on %s", p->count, p->host.v == HOST_NONE.v ? "any" : world_host_name(w, p->host));
         if (p->kind == PUSH_RECALL)

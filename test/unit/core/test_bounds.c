@@ -56,6 +56,26 @@ static void test_a_reboot_ends_thousands_of_claims(void **state)
     world_close(&w);
 }
 
+static void test_a_hello_ends_thousands_of_hopeless_waiters(void **state)
+{
+    (void)state;
+    world w;
+    world_open_with(&w, large);
+    w.quiet = true;
+    session_id s = world_session(&w, 1000, false);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(world_allocate(&w, s, world_terms(i % 3 ? GIB(5) : GIB(1), 1, 1, 0), NULL), STATUS_WAITING);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    assert_int_equal(world_push(&w, PUSH_ENDED, 0)->status, STATUS_NEVER);
+    assert_int_equal(world_push(&w, PUSH_ENDED, 0)->most, GIB(4));
+    assert_true(finish(&w) > 0);
+    totals_view t;
+    view_totals(w.core, &t);
+    assert_int_equal(t.waiting, 1000);
+    world_replay(&w);
+    world_close(&w);
+}
+
 static void test_a_broken_link_fails_thousands_of_requests(void **state)
 {
     (void)state;
@@ -272,6 +292,7 @@ static void test_a_revoke_of_a_thousand_claims(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_reboot_ends_thousands_of_claims),
+                                       cmocka_unit_test(test_a_hello_ends_thousands_of_hopeless_waiters),
                                        cmocka_unit_test(test_a_broken_link_fails_thousands_of_requests),
                                        cmocka_unit_test(test_a_session_ends_with_2000_claims),
                                        cmocka_unit_test(test_a_drain_asks_hundreds),
