@@ -26,16 +26,23 @@ void tourney_init(tourney *t, arena *a, uint32_t leaves)
 
 void tourney_set(tourney *t, uint32_t index, uint64_t amount)
 {
+    uint64_t before = t->level[0][index], most = amount;
     t->level[0][index] = amount;
     for (uint32_t l = 1; l < t->levels; l++) {
+        uint64_t was = t->level[l][index / TOURNEY_FAN];
+        if (most < was && before < was)
+            return;       /* another child is the most, before and after */
+        if (most < was) { /* it was the most, and may be so no more */
+            const uint64_t *children = &t->level[l - 1][(size_t)(index & ~(TOURNEY_FAN - 1))];
+            most = children[0];
+            for (uint32_t i = 1; i < TOURNEY_FAN; i++)
+                most = children[i] > most ? children[i] : most;
+        }
         index /= TOURNEY_FAN;
-        const uint64_t *children = &t->level[l - 1][(size_t)index * TOURNEY_FAN];
-        uint64_t most = children[0];
-        for (uint32_t i = 1; i < TOURNEY_FAN; i++)
-            most = children[i] > most ? children[i] : most;
-        if (t->level[l][index] == most)
+        if (was == most)
             return;
         t->level[l][index] = most;
+        before = was;
     }
 }
 

@@ -44,14 +44,16 @@ static uint8_t byte(codec *c, uint8_t v)
 
 static void number_write(codec *c, uint64_t v)
 {
-    size_t n = 1;
-    for (uint64_t rest = v >> 7; rest; rest >>= 7)
-        n++;
-    if (!room(c, n))
+    uint8_t *to = c->to;
+    size_t at = c->at;
+    for (; v >= 0x80 && at < c->size; v >>= 7)
+        to[at++] = (uint8_t)(v | 0x80);
+    if (at == c->size) {
+        c->failed = true;
         return;
-    for (; v >= 0x80; v >>= 7)
-        c->to[c->at++] = (uint8_t)(v | 0x80);
-    c->to[c->at++] = (uint8_t)v;
+    }
+    to[at] = (uint8_t)v;
+    c->at = at + 1;
 }
 
 /* The only way to write a value of at most `most` is the one that is accepted. */

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "proto/pack.h"
 
 #define IN_BYTES     (16u << 10)  /* room for a pipeline of small requests */
 #define IN_TURN      (256u << 10) /* one call reads no more: nobody starves the others */
@@ -29,8 +30,11 @@
 #define FDS_MAX      64u          /* waiting descriptors, each way: as many as requests in flight */
 #define FDS_PER_READ 4u           /* more than the one that is allowed, to see that there were more */
 #define SEND_ROUNDS  64u          /* of sendmsg in one flush */
+#define BODY_USUAL   512u         /* room for a body that is not known yet */
 
 _Static_assert(IN_BYTES >= FRAME_HEADER_BYTES + FRAME_BODY_MAX_HELLO, "a stranger's hello fits without growing");
+#define BODY_ROOM_MAX ((size_t)FRAME_BODY_MAX + PACK_SLACK)
+
 _Static_assert(OUT_LIMIT > FRAME_HEADER_BYTES + FRAME_BODY_MAX, "any one frame may be sent");
 
 typedef struct {
@@ -303,17 +307,39 @@ static int out_make_room(channel *c, size_t bytes)
     return 0;
 }
 
+/* Packs a body behind the place of its header; the buffer grows until it fits. Nothing is queued yet. */
+static int out_pack(channel *c, const ProtobufCMessage *message, size_t *ret_body)
+{
+    size_t body = PACK_NO_ROOM, room = BODY_USUAL;
+    while (body == PACK_NO_ROOM) {
+        int r = out_make_room(c, FRAME_HEADER_BYTES + room);
+        if (r < 0)
+            return r;
+        room = c->out_capacity - c->out_end - FRAME_HEADER_BYTES;
+        room = room < BODY_ROOM_MAX ? room : BODY_ROOM_MAX;
+        uint8_t *to = c->out + c->out_end + FRAME_HEADER_BYTES;
+        body = message ? pack_message(message, to, room) : 0;
+        if (body == PACK_NO_ROOM ? room == BODY_ROOM_MAX : body > FRAME_BODY_MAX)
+            return STATUS_INVALID;
+        if (body != PACK_NO_ROOM)
+            memmove(to, to + room - body, body);
+        room = room < BODY_ROOM_MAX / 2 ? room * 2 : BODY_ROOM_MAX;
+    }
+    *ret_body = body;
+    return 0;
+}
+
 int channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, const ProtobufCMessage *message, int fd)
 {
-    size_t body = message ? protobuf_c_message_get_packed_size(message) : 0;
-    if (body > FRAME_BODY_MAX)
-        return STATUS_INVALID;
-    size_t bytes = FRAME_HEADER_BYTES + body;
-    if (bytes > c->out_limit || channel_pending(c) > c->out_limit - bytes || (fd >= 0 && c->out_fds.n == FDS_MAX))
+    if (channel_pending(c) > c->out_limit || (fd >= 0 && c->out_fds.n == FDS_MAX))
         return STATUS_LIMIT;
-    int r = out_make_room(c, bytes);
+    size_t body;
+    int r = out_pack(c, message, &body);
     if (r < 0)
         return r;
+    size_t bytes = FRAME_HEADER_BYTES + body;
+    if (bytes > c->out_limit - channel_pending(c))
+        return STATUS_LIMIT;
     if (fd >= 0) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (copy < 0)
@@ -324,8 +350,6 @@ int channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, con
     frame_header header = {
         .length = (uint32_t)body, .type = type, .flags = fd >= 0 ? FRAME_HAS_FD : 0, .number = number, .acked = acked};
     frame_header_encode(&header, c->out + c->out_end);
-    if (message)
-        protobuf_c_message_pack(message, c->out + c->out_end + FRAME_HEADER_BYTES);
     c->out_end += bytes;
     return 0;
 }

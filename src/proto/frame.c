@@ -7,6 +7,8 @@
 #include "proto/frame.h"
 
 #include <assert.h>
+#include <endian.h>
+#include <string.h>
 
 #include "base/status.h"
 #include "granary.pb-c.h"
@@ -84,38 +86,36 @@ static const type_row types[TYPES] = {
     ROW(AGENT_NOTICE) = {NAMED(AGENT_NOTICE), AGENT, NO_FD},
 };
 
-static void put(uint8_t *to, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(value >> (8 * i));
-}
+/* Little-endian on every machine. */
+#define PUT(to, bits, value)                                                                                           \
+    do {                                                                                                               \
+        uint##bits##_t put_ = htole##bits(value);                                                                      \
+        memcpy((to), &put_, sizeof put_);                                                                              \
+    } while (0)
 
-static uint64_t get(const uint8_t *from, unsigned bytes)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        value |= (uint64_t)from[i] << (8 * i);
-    return value;
-}
+#define GET(from, bits, ret)                                                                                           \
+    do {                                                                                                               \
+        uint##bits##_t got_;                                                                                           \
+        memcpy(&got_, (from), sizeof got_);                                                                            \
+        *(ret) = le##bits##toh(got_);                                                                                  \
+    } while (0)
 
 void frame_header_encode(const frame_header *header, uint8_t to[FRAME_HEADER_BYTES])
 {
-    put(to, header->length, 4);
-    put(to + 4, header->type, 2);
-    put(to + 6, header->flags, 2);
-    put(to + 8, header->number, 8);
-    put(to + 16, header->acked, 8);
+    PUT(to, 32, header->length);
+    PUT(to + 4, 16, header->type);
+    PUT(to + 6, 16, header->flags);
+    PUT(to + 8, 64, header->number);
+    PUT(to + 16, 64, header->acked);
 }
 
 void frame_header_decode(const uint8_t from[FRAME_HEADER_BYTES], frame_header *ret)
 {
-    *ret = (frame_header){
-        .length = (uint32_t)get(from, 4),
-        .type = (uint16_t)get(from + 4, 2),
-        .flags = (uint16_t)get(from + 6, 2),
-        .number = get(from + 8, 8),
-        .acked = get(from + 16, 8),
-    };
+    GET(from, 32, &ret->length);
+    GET(from + 4, 16, &ret->type);
+    GET(from + 6, 16, &ret->flags);
+    GET(from + 8, 64, &ret->number);
+    GET(from + 16, 64, &ret->acked);
 }
 
 static const type_row *row_of(uint16_t type)
