@@ -37,12 +37,15 @@ static const status_row rows[] = {
     {STATUS_CLAIMED, "CLAIMED", "the process is in another claim already"},
 };
 
+#define ROWS (sizeof rows / sizeof *rows)
+
+/* A row is found by its number: the last of each side tells that none is missing. */
+_Static_assert(ROWS == STATUS_OFFER_NONE + 1 - STATUS_CLAIMED, "a row for each status, in the order of their numbers");
+
 static const status_row *row_of(int status)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].status == status)
-            return &rows[i];
-    return NULL;
+    size_t at = status < 0 ? STATUS_OFFER_NONE - (size_t)status : (size_t)status;
+    return at < ROWS && rows[at].status == status ? &rows[at] : NULL;
 }
 
 const char *status_name(int status)

@@ -59,6 +59,10 @@ bool text_printable(const char *text)
 {
     while (*text) {
         uint32_t c;
+        if (*text >= 0x20 && *text < 0x7F) { /* nearly always */
+            text++;
+            continue;
+        }
         unsigned bytes = read_character(text, &c);
         if (bytes == 0 || !character_printable(c))
             return false;

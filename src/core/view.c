@@ -8,6 +8,7 @@
 
 #include "core/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/allocation.h"
@@ -142,6 +143,27 @@ int view_allocation_by_id(const core *c, allocation_id id, allocation_view *ret)
     if (!a)
         return STATUS_NOT_FOUND;
     fill_allocation(a, ret);
+    return STATUS_OK;
+}
+
+const char *view_label(const core *c, allocation_id id)
+{
+    const allocation *a = allocation_find(c, id);
+    return a ? a->terms.label : NULL;
+}
+
+int view_set(const core *c, allocation_id id, set_view *ret)
+{
+    const allocation *a = allocation_find(c, id);
+    if (!a)
+        return STATUS_NOT_FOUND;
+    ret->version = a->version;
+    ret->state = a->state;
+    ret->want = a->want;
+    ret->n_extents = 0;
+    assert(a->n_holdings <= EXTENTS_MAX);
+    list_each(x, &a->holdings, holding, node) if (x->held > 0) ret->extents[ret->n_extents++] =
+        (extent){.host = x->host->id, .chunks = x->held};
     return STATUS_OK;
 }
 

@@ -75,6 +75,15 @@ typedef enum {
     STRANDED_FRESH
 } stranded_reason;
 
+/* What every message about an allocation tells. */
+typedef struct {
+    uint64_t version;
+    allocation_state state;
+    chunks_t want;
+    uint32_t n_extents;
+    extent extents[EXTENTS_MAX]; /* chunks held */
+} set_view;
+
 bool view_host(const core *core, uint32_t *cursor, host_view *ret);
 bool view_allocation(const core *core, uint32_t *cursor, allocation_view *ret);
 bool view_holding(const core *core, allocation_id id, uint32_t *cursor, holding_view *ret);
@@ -86,9 +95,13 @@ bool view_recall(const core *core, uint32_t *cursor, recall_view *ret);
 int view_host_by_id(const core *core, host_id id, host_view *ret);
 int view_host_by_name(const core *core, const char *name, host_view *ret);
 int view_allocation_by_id(const core *core, allocation_id id, allocation_view *ret);
+int view_set(const core *core, allocation_id id, set_view *ret);
 int view_claim_by_gen(const core *core, generation gen, claim_view *ret);
 int view_recall_by_id(const core *core, recall_id id, recall_view *ret);
 int view_waiter_by_id(const core *core, ms_t now, allocation_id id, waiter_view *ret);
+
+/* LABEL_MAX bytes, borrowed until the next step; NULL when it is gone. */
+const char *view_label(const core *core, allocation_id id);
 
 /* The highest request number of a session that the books have seen; 0 when there is none, or no such session. */
 request_no view_session_seen(const core *core, session_id id);

@@ -124,6 +124,7 @@ void broker_turn(broker *b)
         link_flush(b);
     } while (peers_reap(b));
     scratch_reset(&b->scratch);
+    b->wall = 0;
     arm_tick(b);
 }
 

@@ -61,6 +61,7 @@ struct broker {
     uv_signal_t terminate;
     bool loop_open, idle_active;
     uint64_t tick_due;             /* loop time that `tick` is armed for */
+    uint64_t wall;                 /* wall clock of this turn for the log, ms; 0 = not read yet */
     ms_t busy_last;                /* when there was last a session or an allocation */
     extent preferred[EXTENTS_MAX]; /* of a Prefer that is told one extent at a time */
     uint32_t n_preferred;

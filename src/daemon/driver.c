@@ -117,7 +117,8 @@ void driver_perform(driver *d, const core_effects *effects)
 int driver_step(driver *d, const core_event *event)
 {
     assert(!d->stepping);
-    int r = core_step(d->core, driver_now(), event, &d->effects);
+    d->now = d->now ? d->now : driver_now();
+    int r = core_step(d->core, d->now, event, &d->effects);
     if (r < 0)
         return r;
     d->steps++;
@@ -178,6 +179,7 @@ static int compact(driver *d)
 
 int driver_commit(driver *d)
 {
+    d->now = 0;
     if (d->failed)
         return d->failed;
     if (d->blob_used == 0)

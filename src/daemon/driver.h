@@ -30,6 +30,7 @@ typedef struct {
     void *arena;
     size_t arena_size;
     core_effects effects;
+    ms_t now; /* of this turn; 0 = not read yet */
 
     uint8_t *blob; /* records since the last commit */
     size_t blob_used, blob_size;
@@ -47,7 +48,8 @@ void driver_finish(driver *d); /* a zeroed one is fine */
 /* CLOCK_BOOTTIME in milliseconds. */
 ms_t driver_now(void);
 
-/* One step, now. A request's failure is its reply; this fails only where core_step() does, or with STATUS_NO_MEMORY. */
+/* One step, at the time of the turn: the clock is read by the first step after a commit. A request's failure is its
+ * reply; this fails only where core_step() does, or with STATUS_NO_MEMORY. */
 int driver_step(driver *d, const core_event *event);
 
 /* Performs effects that something else than driver_step() made (core_recover). */

@@ -50,21 +50,14 @@ Granary__AllocationState *info_state(broker *b, allocation_id id)
 {
     INFO_NEW(b, Granary__AllocationState, granary__allocation_state__init, m);
     m->id = id.v;
-    allocation_view v;
-    if (view_allocation_by_id(b->driver.core, id, &v) < 0)
+    set_view v;
+    if (view_set(b->driver.core, id, &v) < 0)
         return m;
     m->version = v.version;
     m->state = v.state;
     m->want = v.want;
-
-    extent held[EXTENTS_MAX];
-    holding_view h;
-    uint32_t cursor = 0, n = 0;
-    while (n < EXTENTS_MAX && view_holding(b->driver.core, id, &cursor, &h))
-        if (h.held > 0)
-            held[n++] = (extent){.host = h.host, .chunks = h.held};
-    m->extents = info_extents(b, held, n);
-    m->n_extents = m->extents ? n : 0;
+    m->extents = info_extents(b, v.extents, v.n_extents);
+    m->n_extents = m->extents ? v.n_extents : 0;
     return m;
 }
 

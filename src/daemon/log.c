@@ -103,13 +103,18 @@ bool log_wants(const log_book *l, log_level level)
     return l && level <= l->level;
 }
 
-/* The slot of the next line, stamped. */
-static entry *entry_next(log_book *l, log_level level, log_format format)
+uint64_t log_wall_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The slot of the next line, stamped. */
+static entry *entry_next(log_book *l, log_level level, uint64_t wall_ms, log_format format)
+{
     entry *e = &l->lines[l->written++ % LOG_LINES];
-    e->wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    e->wall_ms = wall_ms;
     e->level = level;
     e->format = format;
     return e;
@@ -133,7 +138,7 @@ void log_write(log_book *l, log_level level, const char *format, ...)
 {
     if (!log_wants(l, level))
         return;
-    entry *e = entry_next(l, level, NULL);
+    entry *e = entry_next(l, level, log_wall_ms(), NULL);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(e->data, sizeof e->data, format, arguments);
@@ -141,12 +146,13 @@ void log_write(log_book *l, log_level level, const char *format, ...)
     entry_tell(l, true);
 }
 
-void log_defer(log_book *l, log_level level, log_format format, const void *data, size_t size)
+void *log_defer(log_book *l, log_level level, uint64_t wall_ms, log_format format)
 {
-    if (!log_wants(l, level) || size > LOG_TEXT_MAX)
-        return;
-    entry *e = entry_next(l, level, format);
-    memcpy(e->data, data, size);
+    return log_wants(l, level) ? entry_next(l, level, wall_ms, format)->data : NULL;
+}
+
+void log_told(log_book *l)
+{
     entry_tell(l, l->level == LOG_DEBUG);
 }
 

@@ -43,10 +43,15 @@ bool log_wants(const log_book *l, log_level level);
 void log_write(log_book *l, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Keeps a line as `size` bytes of data (at most LOG_TEXT_MAX, copied) and puts it into words only when somebody looks:
- * for what happens many thousand times a second. It is not printed, but for a log at LOG_DEBUG.
+ * Keeps a line as data, which becomes words only when somebody looks: for what happens many thousand times a second. It
+ * is not printed, but for a log at LOG_DEBUG. Returns LOG_TEXT_MAX bytes, aligned for anything and not cleared, to be
+ * filled before log_told(); NULL when the line is not wanted. The caller's clock stands in it.
  */
-void log_defer(log_book *l, log_level level, log_format format, const void *data, size_t size);
+void *log_defer(log_book *l, log_level level, uint64_t wall_ms, log_format format);
+void log_told(log_book *l);
+
+/* The wall clock in milliseconds. */
+uint64_t log_wall_ms(void);
 
 /* The line that is `back` lines before the newest (0); its text is put into `to`. False: there is none. */
 bool log_at(const log_book *l, uint32_t back, char to[LOG_TEXT_MAX], log_line *ret);

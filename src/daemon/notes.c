@@ -125,10 +125,22 @@ static void in_words(const void *data, char *to, size_t size)
 
 static void label_of(const broker *b, allocation_id id, char to[LABEL_MAX])
 {
-    allocation_view v;
+    const char *label = id.v ? view_label(b->driver.core, id) : NULL;
     *to = '\0';
-    if (id.v && view_allocation_by_id(b->driver.core, id, &v) == 0)
-        strcpy(to, v.terms->label);
+    if (label)
+        memcpy(to, label, LABEL_MAX);
+}
+
+static void named(const broker *b, const effect_note *note, named_note *ret)
+{
+    host_view host;
+    bool known = note->host.v != HOST_NONE.v && view_host_by_id(b->driver.core, note->host, &host) == 0;
+    ret->note = *note;
+    *ret->host = '\0';
+    if (known)
+        strcpy(ret->host, host.name);
+    label_of(b, note->allocation, ret->label);
+    label_of(b, note->beneficiary, ret->for_label);
 }
 
 void note_write(broker *b, const effect_note *note)
@@ -136,17 +148,15 @@ void note_write(broker *b, const effect_note *note)
     const note_row *row = &rows[note->kind];
     if (!log_wants(b->log, row->level))
         return;
-    named_note n = {.note = *note};
-    host_view host;
-    if (note->host.v != HOST_NONE.v && view_host_by_id(b->driver.core, note->host, &host) == 0)
-        strcpy(n.host, host.name);
-    label_of(b, note->allocation, n.label);
-    label_of(b, note->beneficiary, n.for_label);
     if (row->routine) {
-        log_defer(b->log, row->level, in_words, &n, sizeof n);
+        b->wall = b->wall ? b->wall : log_wall_ms();
+        named(b, note, log_defer(b->log, row->level, b->wall, in_words));
+        log_told(b->log);
         return;
     }
+    named_note n;
     char text[LOG_TEXT_MAX];
+    named(b, note, &n);
     in_words(&n, text, sizeof text);
     log_write(b->log, row->level, "%s", text);
 }

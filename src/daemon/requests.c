@@ -76,15 +76,13 @@ static int read_terms(reading *r, const Granary__Terms *t, allocation_terms *to)
         return wrong(r, "chunks cannot be both kept and recallable: leave one of these terms out");
     if (t->min > t->want)
         return wrong(r, "the least (%" PRIu32 " chunks) is more than is wanted (%" PRIu32 ")", t->min, t->want);
-    *to = (allocation_terms){
-        .chunk_size = t->chunk_size,
-        .want = t->want,
-        .min = t->min || (t->flags & TERM_GROWABLE) ? t->min : t->want,
-        .flags = read_flags(t->flags),
-        .priority = t->priority,
-        .notice_ms = t->notice_ms ? t->notice_ms : r->room->default_notice,
-        .wait_ms = t->wait_ms ? t->wait_ms : MS_NEVER,
-    };
+    to->chunk_size = t->chunk_size;
+    to->want = t->want;
+    to->min = t->min || (t->flags & TERM_GROWABLE) ? t->min : t->want;
+    to->flags = read_flags(t->flags);
+    to->priority = t->priority;
+    to->notice_ms = t->notice_ms ? t->notice_ms : r->room->default_notice;
+    to->wait_ms = t->wait_ms ? t->wait_ms : MS_NEVER;
     strcpy(to->label, t->label);
     strcpy(to->filter, t->filter);
     return 0;

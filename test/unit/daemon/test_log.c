@@ -81,11 +81,16 @@ static void test_deferred_lines(void **state)
 {
     (void)state;
     log_book *l = log_create("test", LOG_INFO);
-    int n = 7;
-    log_defer(l, LOG_INFO, in_words, &n, sizeof n);
-    n = 8;
-    log_defer(l, LOG_DEBUG, in_words, &n, sizeof n);
+    int *n = log_defer(l, LOG_INFO, 1234567890123, in_words);
+    *n = 7;
+    log_told(l);
+    assert_null(log_defer(l, LOG_DEBUG, 1234567890124, in_words));
+    assert_null(log_defer(NULL, LOG_ERROR, 1234567890124, in_words));
     assert_string_equal(at(l, 0), "n=7\\x0a");
+    log_line line;
+    assert_true(log_at(l, 0, text, &line));
+    assert_int_equal(line.wall_ms, 1234567890123);
+    assert_int_equal(line.level, LOG_INFO);
     assert_null(at(l, 1));
     log_destroy(l);
 }
