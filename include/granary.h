@@ -217,6 +217,12 @@ typedef struct {
     uint64_t peak; /* bytes: anonymous, shared and kernel memory */
 } granary_claim_end;
 
+/*
+ * On a host that measures and does not limit: the bytes that the claim was seen using, when that was more than its
+ * size; 0 when no such thing was told. For claims that this client opened by plain calls.
+ */
+GRANARY_API uint64_t granary_claim_over(granary_client *client, uint64_t claim);
+
 /* The task in the claim has ended: ends what it left running; the claim stays open. `ret` may be NULL. */
 GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, granary_claim_end *ret);
 
@@ -266,6 +272,9 @@ GRANARY_API int granary_allocation_adopt(granary_client *client, uint64_t alloca
 
 /* The name of a host, or "?". Valid until the client is closed. */
 GRANARY_API const char *granary_host_name(granary_client *client, uint32_t host);
+
+/* Whether the host's agent limits what claims use. Where it can only measure ("watch"), false. */
+GRANARY_API bool granary_host_limited(granary_client *client, uint32_t host);
 
 /* Number of the host this program runs on, UINT32_MAX when its agent is not connected. */
 GRANARY_API uint32_t granary_local_host(granary_client *client);

@@ -23,7 +23,7 @@ static const int handed_on[] = {SIGINT,  SIGQUIT,  SIGTERM, SIGHUP,  SIGTSTP,
 int follow_begin(follow *ret)
 {
     sigset_t set;
-    follow f;
+    follow f = {0};
 
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -134,10 +134,13 @@ int follow_wait(follow *f, granary_client *client, int pid, int pidfd, follow_re
             return STATUS_SYSTEM;
         if (n > 0 && fds[0].revents)
             hand_on(f, pid, pidfd);
-        if (!result.lost && (n == 0 || (n > 0 && fds[1].revents)) && granary_client_dispatch(client) < 0) {
+        bool spoken = !result.lost && (n == 0 || (n > 0 && fds[1].revents));
+        if (spoken && granary_client_dispatch(client) < 0) {
             result.lost = true;
             fds[1].fd = -1;
         }
+        if (spoken && f->heard)
+            f->heard(f->userdata);
     }
     *ret = result;
     return 0;

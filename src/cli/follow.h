@@ -13,8 +13,10 @@
 #include "granary.h"
 
 typedef struct {
-    int fd;       /* signalfd */
-    sigset_t old; /* mask of before */
+    int fd;                        /* signalfd */
+    sigset_t old;                  /* mask of before */
+    void (*heard)(void *userdata); /* the broker has spoken; NULL = nobody asks. Set after follow_begin() */
+    void *userdata;
 } follow;
 
 /* Before the command runs: holds back the signals that are handed on, and adopts what the command leaves behind.

@@ -34,6 +34,7 @@ typedef struct {
     granary_allocation held;
     uint64_t claim;
     uint64_t limit; /* bytes of the claim */
+    bool over;      /* that it uses more was told */
 } run;
 
 static int run_options(run *r)
@@ -124,9 +125,32 @@ static int run_claim(run *r)
     return status < 0 ? say_client(r, "cannot put the command under its limit", status) : 0;
 }
 
+/* Where nothing limits the command, the person who leased too little is told: once while it runs, once at its end. */
+static void run_tell_over(const run *r, const char *what, uint64_t used)
+{
+    char limit[SIZE_TEXT_MAX], size[SIZE_TEXT_MAX];
+
+    options_say(r->call,
+                "%s %s, more than the %s of its lease: this host only measures ('granary hosts' says why), and what is "
+                "beyond counts as foreign memory; ask for more with -m",
+                what, size_format(used, size), size_format(r->limit, limit));
+}
+
+static void run_heard(void *userdata)
+{
+    run *r = userdata;
+    uint64_t used = r->over ? 0 : granary_claim_over(r->client, r->claim);
+
+    if (used == 0)
+        return;
+    r->over = true;
+    run_tell_over(r, "the command uses", used);
+}
+
 /* What the end of the command means, when it is not simply its exit status. */
 static void run_tell_end(run *r, const follow_result *end)
 {
+    bool limited = granary_host_limited(r->client, r->held.extents[0].host);
     bool failed = !WIFEXITED(end->status) || WEXITSTATUS(end->status) != 0;
     char limit[SIZE_TEXT_MAX], peak[SIZE_TEXT_MAX], next[SIZE_TEXT_MAX];
     granary_claim_end claim = {0};
@@ -136,7 +160,7 @@ static void run_tell_end(run *r, const follow_result *end)
                     "the command has ended, but processes that it started have not: they keep %s of memory until "
                     "they end (allocation %" PRIu64 ")",
                     size_format(r->limit, limit), r->held.id);
-    if (end->lost || end->leftovers || !(failed || r->verbose))
+    if (end->lost || end->leftovers || !(failed || r->verbose || !limited))
         return; /* the goodbye ends the lease; nothing more is to be known */
     if (granary_claim_close(r->client, r->claim, false, END_WAIT_MS, &claim) < 0)
         return;
@@ -145,6 +169,8 @@ static void run_tell_end(run *r, const follow_result *end)
                     size_format(claim.peak, peak), size_format(r->limit * 2 / r->held.chunks, next));
     else if (claim.cause == 2)
         options_say(r->call, "the command was ended by Granary (peak %s)", size_format(claim.peak, peak));
+    else if (!limited && claim.peak > r->limit)
+        run_tell_over(r, "the command used", claim.peak);
     else if (r->verbose)
         options_say(r->call, "the command used at most %s of %s", size_format(claim.peak, peak),
                     size_format(r->limit, limit));
@@ -161,6 +187,8 @@ static int run_follow(run *r, int *ret_status)
         options_say(r->call, "cannot watch for signals: %s", strerror(errno));
         return EXIT_FAILED;
     }
+    f.heard = run_heard;
+    f.userdata = r;
     granary_broker_id(r->client, books);
     int status = launch_open(&r->child, r->held.id, books, r->claim);
     if (status == 0)

@@ -52,6 +52,23 @@ int claims_ended(granary_client *c, const Granary__ClaimEnded *e)
     return 0;
 }
 
+int claims_over(granary_client *c, const Granary__ClaimOver *o)
+{
+    client_claim *claim = claim_find(c, o->claim);
+    if (claim)
+        claim->over = o->used;
+    return 0;
+}
+
+uint64_t granary_claim_over(granary_client *c, uint64_t id)
+{
+    pthread_mutex_lock(&c->lock);
+    const client_claim *claim = claim_find(c, id);
+    uint64_t over = claim ? claim->over : 0;
+    pthread_mutex_unlock(&c->lock);
+    return over;
+}
+
 void claims_reattach(granary_client *c, const Granary__Welcome *w)
 {
     for (client_claim *claim = c->claims; claim; claim = claim->next) {

@@ -14,15 +14,22 @@
 struct host_name {
     host_name *next;
     uint32_t id;
+    bool watch; /* measured, not limited, as told last */
     char name[];
 };
 
+static host_name *hosts_find(const hosts *h, uint32_t id)
+{
+    host_name *n = h->first;
+    while (n && n->id != id)
+        n = n->next;
+    return n;
+}
+
 const char *hosts_name(const hosts *h, uint32_t id)
 {
-    for (const host_name *n = h->first; n; n = n->next)
-        if (n->id == id)
-            return n->name;
-    return NULL;
+    const host_name *n = hosts_find(h, id);
+    return n ? n->name : NULL;
 }
 
 uint32_t hosts_local(const hosts *h)
@@ -39,14 +46,18 @@ uint32_t hosts_local(const hosts *h)
 
 static int learn_one(hosts *h, const Granary__HostInfo *info)
 {
-    const char *known = hosts_name(h, info->id);
-    if (known && strcmp(known, info->name) == 0)
+    host_name *known = hosts_find(h, info->id);
+    bool watch = strcmp(info->enforcement, "watch") == 0;
+    if (known && strcmp(known->name, info->name) == 0) {
+        known->watch = watch;
         return 0;
+    }
     size_t size = strlen(info->name) + 1;
     host_name *n = malloc(sizeof *n + size);
     if (!n)
         return STATUS_NO_MEMORY;
     n->id = info->id;
+    n->watch = watch;
     memcpy(n->name, info->name, size);
     n->next = h->first;
     h->first = n;
@@ -113,6 +124,15 @@ const char *granary_host_name(granary_client *c, uint32_t id)
     const char *name = hosts_name(&c->hosts, id);
     pthread_mutex_unlock(&c->lock);
     return name ? name : "?";
+}
+
+bool granary_host_limited(granary_client *c, uint32_t id)
+{
+    pthread_mutex_lock(&c->lock);
+    const host_name *n = hosts_find(&c->hosts, id);
+    bool limited = !n || !n->watch;
+    pthread_mutex_unlock(&c->lock);
+    return limited;
 }
 
 void granary_broker_id(granary_client *c, char to[GRANARY_BROKER_ID_MAX])

@@ -179,6 +179,7 @@ static int on_error(granary_client *c, const Granary__Error *e)
 #define descriptor_of_Prefer          granary__prefer__descriptor
 #define descriptor_of_Withdraw        granary__withdraw__descriptor
 #define descriptor_of_ClaimEnded      granary__claim_ended__descriptor
+#define descriptor_of_ClaimOver       granary__claim_over__descriptor
 
 static int on_reply(granary_client *c, const frame *f)
 {
@@ -227,6 +228,8 @@ static int on_frame(granary_client *c, const frame *f)
         HANDLE(Withdraw, allocations_withdraw(c, m));
     case GRANARY__MESSAGE_TYPE__TYPE_CLAIM_ENDED:
         HANDLE(ClaimEnded, claims_ended(c, m));
+    case GRANARY__MESSAGE_TYPE__TYPE_CLAIM_OVER:
+        HANDLE(ClaimOver, claims_over(c, m));
     default:
         return STATUS_PROTOCOL; /* admitted by number, so this is a type that we forgot */
     }

@@ -193,6 +193,7 @@ struct claim {
     bytes_t used, peak;
     uint32_t processes;
     bool told; /* its agent has told of use and processes in this life of the broker */
+    bool over; /* its owner was told that this task uses more than its size */
     ms_t since;
     pending pendings[PENDINGS];
     heap_node due;

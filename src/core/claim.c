@@ -103,24 +103,26 @@ void claim_order_end(core *c, claim *k, bool kill)
         emit_order(c, ORDER_END, k)->kill = k->kill;
 }
 
-static void tell_end(core *c, const claim *k, claim_cause cause)
+/* Tells its owner, and who opened it. */
+static void tell(core *c, push_kind kind, const claim *k, claim_cause cause, bytes_t peak)
 {
     const session *owner = k->allocation->owner, *opener = session_find(c, k->opener);
     for (int i = 0; i < 2; i++) {
         const session *s = i == 0 ? owner : opener;
         if (i == 1 && opener == owner)
             return;
-        effect_push *p = emit_push_to(c, PUSH_CLAIM_ENDED, k->allocation, s);
+        effect_push *p = emit_push_to(c, kind, k->allocation, s);
         if (!p)
             continue;
         p->claim = k->gen;
         p->cause = cause;
-        p->peak = k->peak;
+        p->peak = peak;
+        p->bytes = chunk_bytes(k->allocation, k->chunks);
         p->host = k->host->id;
     }
 }
 
-static void end(core *c, claim *k, claim_cause cause, bool order, bool tell)
+static void end(core *c, claim *k, claim_cause cause, bool order, bool told)
 {
     allocation *a = k->allocation;
     host *h = k->host;
@@ -141,8 +143,8 @@ static void end(core *c, claim *k, claim_cause cause, bool order, bool tell)
         c->counters_dirty = true;
     if (order && h->connected)
         emit_order(c, ORDER_CLOSE, k);
-    if (tell)
-        tell_end(c, k, cause);
+    if (told)
+        tell(c, PUSH_CLAIM_ENDED, k, cause, k->peak);
     effect_note *n =
         emit_note_of(c, k->state == CLAIM_QUARANTINED ? NOTE_UNQUARANTINED : NOTE_CLAIM_ENDED, a, h, k->chunks);
     n->claim = k->gen;
@@ -328,6 +330,18 @@ void claim_on_limited(core *c, const event_claim_answer *e)
     allocation_settle(c, a);
 }
 
+/* Where nothing is limited, what a claim uses beyond its size counts as foreign: its owner should know. */
+static void tell_over(core *c, claim *k)
+{
+    if (k->host->limited || k->over || k->used <= chunk_bytes(k->allocation, k->chunks))
+        return;
+    k->over = true;
+    tell(c, PUSH_CLAIM_OVER, k, CAUSE_EXIT, k->used);
+    effect_note *n = emit_note_of(c, NOTE_CLAIM_OVER, k->allocation, k->host, k->chunks);
+    n->claim = k->gen;
+    n->amount = k->used;
+}
+
 void claim_on_use(core *c, const event_claim_use *e)
 {
     claim *k = claim_there(c, e->gen, e->host);
@@ -339,6 +353,7 @@ void claim_on_use(core *c, const event_claim_use *e)
         k->peak = e->peak;
     k->processes = e->processes;
     k->told = true;
+    tell_over(c, k);
     c->changed = true;
 }
 

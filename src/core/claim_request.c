@@ -156,6 +156,7 @@ void claim_on_enter(core *c, session *s, const core_event *e)
     }
     uint64_t tag = pending_open(c, &k->pendings[PENDING_ENTER], s, e->request.number);
     k->since = c->now; /* the task's work begins */
+    k->over = k->over && !e->enter.fresh;
     effect_order *order = emit_order(c, ORDER_ENTER, k);
     order->handle = e->enter.handle;
     order->fresh = e->enter.fresh;
@@ -169,6 +170,7 @@ void claim_on_empty(core *c, session *s, const core_event *e)
     if (!k)
         return;
     uint64_t tag = pending_open(c, &k->pendings[PENDING_EMPTY], s, e->request.number);
+    k->over = false;
     emit_order(c, ORDER_EMPTY, k)->tag = tag;
 }
 

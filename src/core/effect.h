@@ -68,6 +68,7 @@ typedef enum {
     PUSH_PREFER,      /* soft: of your offer, these extents serve best */
     PUSH_WITHDRAW,    /* the recall is over for what is not yet released */
     PUSH_CLAIM_ENDED, /* a claim drained: cause and peak */
+    PUSH_CLAIM_OVER,  /* a claim that is not limited uses more (`peak`) than its size (`bytes`); once for a task */
 } push_kind;
 
 typedef struct {
@@ -84,7 +85,7 @@ typedef struct {
     ms_t deadline;
     generation claim;
     claim_cause cause;
-    bytes_t peak;
+    bytes_t peak, bytes;
     extent preferred; /* PREFER: one push for each extent */
     bool last;        /* PREFER: no more extents follow */
 } effect_push;
@@ -148,6 +149,7 @@ typedef enum {
     NOTE_SESSION_DETACHED,
     NOTE_SESSION_LOST,
     NOTE_LIMIT_REACHED,
+    NOTE_CLAIM_OVER, /* amount = bytes that it uses */
     NOTE_KINDS,
 } note_kind;
 

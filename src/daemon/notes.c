@@ -51,6 +51,7 @@ static const note_row rows[] = {
     [NOTE_SESSION_DETACHED] = {LOG_DEBUG, AMOUNT_SESSION, "lost its connection, and may come back"},
     [NOTE_SESSION_LOST] = {LOG_INFO, AMOUNT_SESSION, "did not come back in time: what it holds ends"},
     [NOTE_LIMIT_REACHED] = {LOG_WARNING, AMOUNT_NONE, "a table is full: raise the max_ settings in granary.conf"},
+    [NOTE_CLAIM_OVER] = {LOG_WARNING, AMOUNT_BYTES, "uses more than its lease, and nothing limits it here"},
 };
 
 _Static_assert(sizeof rows / sizeof *rows == NOTE_KINDS, "every note has its words");

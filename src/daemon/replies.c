@@ -212,6 +212,16 @@ static void push_claim_ended(peer *p, const effect_push *push)
     peer_send(p, GRANARY__MESSAGE_TYPE__TYPE_CLAIM_ENDED, PUSH_NUMBER, &m.base);
 }
 
+static void push_claim_over(peer *p, const effect_push *push)
+{
+    Granary__ClaimOver m = GRANARY__CLAIM_OVER__INIT;
+    m.claim = push->claim.v;
+    m.allocation = push->allocation.v;
+    m.used = push->peak;
+    m.bytes = push->bytes;
+    peer_send(p, GRANARY__MESSAGE_TYPE__TYPE_CLAIM_OVER, PUSH_NUMBER, &m.base);
+}
+
 static void push_withdraw(peer *p, const effect_push *push)
 {
     Granary__Withdraw m = GRANARY__WITHDRAW__INIT;
@@ -251,6 +261,9 @@ void push_send(broker *b, const effect_push *push)
         break;
     case PUSH_CLAIM_ENDED:
         push_claim_ended(p, push);
+        break;
+    case PUSH_CLAIM_OVER:
+        push_claim_over(p, push);
         break;
     }
     if (b->scratch.full)

@@ -1,5 +1,6 @@
 """granary run: a command in a lease behaves as if it had been typed alone."""
 import os
+import re
 import pty
 import select
 import signal
@@ -291,3 +292,53 @@ def test_what_an_ordinary_users_command_leaves_behind_is_known_by_its_environmen
     broker.check()
     os.kill(left, signal.SIGKILL)
     broker.wait_idle()
+
+
+@pytest.fixture
+def ordinary(make_broker):
+    """A broker of an ordinary user, who can limit nothing here; run(words) is that user's command."""
+    plain = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    broker = make_broker(start=False, prefix=plain)
+    os.chmod(broker.folder, 0o777)
+    broker.start()
+    assert broker.snapshot()["hosts"][0]["enforcement"] == "watch"
+
+    def run(*words):
+        return subprocess.Popen([*plain, GRANARY, *words], env=broker.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    broker.ordinary = run
+    return broker
+
+
+USES_60M = ["/usr/bin/python3", "-c", "import sys; b = bytearray(60 << 20); sys.stdin.readline()"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_use_beyond_the_lease_is_told_once_during_and_once_after_the_run(ordinary):
+    job = ordinary.ordinary("run", "-m", "16M", "--", *USES_60M)
+    during = job.stderr.readline()  # comes while the command waits for its input
+    assert job.poll() is None
+    found = re.fullmatch(r"granary run: the command uses ([\d.]+)M, more than the 16M of its lease: this host only measures "
+                         r"\('granary hosts' says why\), and what is beyond counts as foreign memory; ask for more with -m\n",
+                         during)
+    assert found and 60 <= float(found[1]) < 90, during
+    sequence = ordinary.snapshot()["sequence"]
+    ordinary.wait(lambda s: s["sequence"] > sequence + 2, what="more samples")  # nothing more is said meanwhile
+    _, after = job.communicate("\n", timeout=20)
+    assert job.returncode == 0
+    assert re.fullmatch(r"granary run: the command used [\d.]+M, more than the 16M of its lease: .*\n", after), after
+    assert "uses more than its lease" in ordinary.run("log", check=True).stdout
+    ordinary.wait_idle()
+    ordinary.check()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_use_beyond_the_lease_of_a_short_command_is_told_at_its_end(ordinary):
+    job = ordinary.ordinary("run", "-m", "16M", "--", *USES_60M[:-1], "b = bytearray(60 << 20); import time; time.sleep(0.3)")
+    _, said = job.communicate(timeout=20)
+    assert job.returncode == 0 and "the command used 6" in said and "more than the 16M of its lease" in said, said
+    job = ordinary.ordinary("run", "-m", "100M", "--", *USES_60M[:-1], "b = bytearray(60 << 20)")
+    _, said = job.communicate(timeout=20)
+    assert (job.returncode, said) == (0, "")
+    ordinary.wait_idle()

@@ -10,8 +10,8 @@
 static const char *const cause_names[] = {"exit", "oom", "killed"};
 static const char *const allocation_states[] = {"none", "waiting", "live", "ending"};
 static const char *const claim_states[] = {"none", "opening", "open", "closing", "quarantined"};
-static const char *const push_names[] = {"none",   "changed", "ended",    "ask",
-                                         "recall", "prefer",  "withdraw", "claim_ended"};
+static const char *const push_names[] = {"none",   "changed",  "ended",       "ask",       "recall",
+                                         "prefer", "withdraw", "claim_ended", "claim_over"};
 static const char *const order_names[] = {"none",  "welcome", "expect", "ready", "open",
                                           "enter", "limit",   "empty",  "end",   "close"};
 static const char *const note_names[] = {
@@ -20,7 +20,7 @@ static const char *const note_names[] = {
     "grew",          "ended",          "timed_out",    "held",          "recall",           "offered",
     "preferred",     "given",          "withdrawn",    "overdue",       "recall_done",      "revoked",
     "claimed",       "claim_ended",    "quarantined",  "unquarantined", "session_detached", "session_lost",
-    "limit_reached",
+    "limit_reached", "claim_over",
 };
 _Static_assert(sizeof note_names / sizeof *note_names == NOTE_KINDS, "every note has a name");
 
@@ -148,6 +148,11 @@ static void show_push(world *w, const effect_push *p)
         id_field(w, 'g', p->claim.v);
         field(w, "cause", cause_names[p->cause]);
         size_field(w, "peak", p->peak);
+    }
+    if (p->kind == PUSH_CLAIM_OVER) {
+        id_field(w, 'g', p->claim.v);
+        size_field(w, "used", p->peak);
+        size_field(w, "of", p->bytes);
     }
     fputs(p->link ? "\n" : " (detached)\n", w->out);
 }
