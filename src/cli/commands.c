@@ -10,6 +10,7 @@
 
 #include "cli/exits.h"
 #include "cli/harvest.h"
+#include "cli/harvest_spawn.h"
 #include "cli/nearest.h"
 
 const command commands[] = {
@@ -75,6 +76,8 @@ int command_main(int argc, char **argv)
         {'V', "version", OPTION_FLAG, &version, NULL, "print the version"},
     };
 
+    if (argc > 2 && strcmp(argv[1], "exec-task") == 0)
+        harvest_exec(argv + 2); /* for granary-gate alone: see src/gate/gate.c */
     call.reads = true;
     call.argc = argc > 0 ? argc - 1 : 0;
     call.argv = argv + (argc > 0);

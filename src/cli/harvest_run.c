@@ -104,6 +104,7 @@ static int files_raise(harvest_run *run)
     if (limit.rlim_cur >= need)
         return STATUS_OK;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    run->nursery.files_raised = true;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? STATUS_OK : STATUS_SYSTEM;
 }
 
@@ -132,6 +133,7 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     run->nursery.socket = options->socket;
     run->nursery.results_fd = options->results_fd;
     run->nursery.spool = &run->spool;
+    run->nursery.spawner = &run->spawner;
     run->kill_ms = UINT64_MAX;
     run->pause_ms = UINT64_MAX;
     harvest_queue_init(&run->ready);
@@ -146,6 +148,7 @@ static void run_finish(harvest_run *run)
     granary_pool_close(run->pool);
     granary_client_close(run->client);
     harvest_printer_finish(&run->printer);
+    harvest_spawner_finish(&run->spawner);
     if (run->nursery.null_fd >= 0)
         close(run->nursery.null_fd);
     if (run->nursery.allocation)
@@ -179,6 +182,10 @@ static int broker_open(harvest_run *run)
         return status;
     }
     granary_broker_id(run->client, run->nursery.books);
+    if (harvest_spawner_init(&run->spawner, run->nursery.books, run->options->socket) < 0) {
+        harvest_fail(run, EXIT_FAILED, "no memory");
+        return STATUS_NO_MEMORY;
+    }
     if (granary_local_host(run->client) != UINT32_MAX)
         run->host = granary_host_name(run->client, granary_local_host(run->client));
     return STATUS_OK;

@@ -80,6 +80,7 @@ typedef struct {
     harvest_spool spool;
     harvest_printer printer;
     harvest_nursery nursery;
+    harvest_spawner spawner;
     harvest_report report;
     harvest_counts counts;
 

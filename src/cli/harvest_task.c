@@ -104,8 +104,6 @@ static void child_close(int gate)
 
 static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nursery, int out, int err)
 {
-    int error;
-
     if (setpgid(0, 0) != 0 || dup2(nursery->null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(EXIT_FAILED);
     if (task->gate.fd < 3) /* cannot be: 0, 1 and 2 are open in the harvest */
@@ -120,11 +118,7 @@ static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nurse
         _exit(EXIT_FAILED);
     if (sigprocmask(SIG_SETMASK, &nursery->mask, NULL) != 0)
         _exit(EXIT_FAILED);
-    execvp(task->argv[0], task->argv);
-    error = errno;
-    dprintf(2, "granary harvest: cannot execute %s: %s%s\n", task->argv[0], strerror(error),
-            strchr(task->argv[0], ' ') ? " (a command line for the shell needs --shell)" : "");
-    _exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUNNABLE);
+    harvest_exec(task->argv);
 }
 
 /* ---- the parent's side ---- */
@@ -179,6 +173,27 @@ static int streams_open(const harvest_task *task, const harvest_nursery *nursery
     return STATUS_OK;
 }
 
+/* By the quick way where there is one. Returns in the parent only. */
+static int process_start(harvest_task *task, const harvest_nursery *nursery, int out, int err)
+{
+    const harvest_child child = {.argv = task->argv,
+                                 .in = nursery->null_fd,
+                                 .out = out,
+                                 .err = err,
+                                 .mask = &nursery->mask,
+                                 .pipe_action = &nursery->pipe_action,
+                                 .files = nursery->files_raised ? &nursery->files : NULL};
+    int status = harvest_spawn(nursery->spawner, &child, &task->gate);
+
+    task->spawned = status == STATUS_OK;
+    if (status != STATUS_NOT_FOUND)
+        return status;
+    status = granary_gate_fork(&task->gate);
+    if (status >= 0 && task->gate.pid == 0)
+        child_run(task, nursery, out, err);
+    return status < 0 ? STATUS_SYSTEM : STATUS_OK;
+}
+
 int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery)
 {
     stream out, err;
@@ -188,15 +203,13 @@ int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery)
     status = streams_open(task, nursery, &out, &err);
     if (status < 0)
         return status;
-    status = granary_gate_fork(&task->gate);
-    if (status >= 0 && task->gate.pid == 0)
-        child_run(task, nursery, out.theirs, err.theirs);
+    status = process_start(task, nursery, out.theirs, err.theirs);
     if (status < 0) {
         const int error = errno;
         stream_close(&out);
         stream_close(&err);
         errno = error;
-        return STATUS_SYSTEM;
+        return status;
     }
     task->state = TASK_GATED;
     task->stop = TASK_STOP_NONE;
@@ -212,11 +225,18 @@ int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery)
     return STATUS_OK;
 }
 
-int harvest_task_go(harvest_task *task, uint64_t claim, uint64_t now_ms, uint64_t timeout_ms)
+int harvest_task_go(harvest_task *task, const harvest_nursery *nursery, uint64_t claim, uint64_t now_ms,
+                    uint64_t timeout_ms)
 {
+    int status;
+
     assert(task->state == TASK_GATED);
     task->gate.claim = claim;
-    if (granary_gate_open(&task->gate) < 0)
+    if (task->spawned)
+        status = harvest_spawn_open(&task->gate, *nursery->allocation);
+    else
+        status = granary_gate_open(&task->gate);
+    if (status < 0)
         return STATUS_DEAD;
     task->state = TASK_RUNNING;
     task->start_ms = now_ms;

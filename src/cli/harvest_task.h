@@ -17,6 +17,7 @@
 
 #include "granary.h"
 #include "cli/harvest_output.h"
+#include "cli/harvest_spawn.h"
 
 typedef enum { TASK_IDLE = 0, TASK_GATED, TASK_RUNNING, TASK_ENDED } task_state;
 
@@ -34,6 +35,7 @@ struct harvest_task {
     uint32_t chunks, attempt, failures;
 
     granary_gate gate;
+    bool spawned;       /* its gate is granary-gate's */
     int out_fd, err_fd; /* our ends of its pipes; -1 = none */
     harvest_blob out, err;
 
@@ -54,7 +56,9 @@ typedef struct {
     sigset_t mask;                /* as the harvest was given it */
     struct sigaction pipe_action; /* of SIGPIPE, as the harvest was given it */
     struct rlimit files;
+    bool files_raised; /* the harvest itself has more than that */
     harvest_spool *spool;
+    harvest_spawner *spawner;
 } harvest_nursery;
 
 /* Takes over `input`; argv and line are made by the caller. Errors: NULL = no memory (input is freed). */
@@ -62,12 +66,14 @@ harvest_task *harvest_task_create(uint64_t seq, char *input);
 void harvest_task_destroy(harvest_task *task, harvest_spool *spool);
 
 /*
- * IDLE -> GATED. Errors: STATUS_SYSTEM (errno: fork, pipe, a file of the results folder), the task stays IDLE.
+ * IDLE -> GATED. Errors: STATUS_SYSTEM (errno: fork, pipe, a file of the results folder), STATUS_NO_MEMORY, the task
+ * stays IDLE.
  */
 int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery);
 
 /* GATED -> RUNNING, in this claim. `timeout_ms` 0 = none. Errors: STATUS_DEAD: it died at its gate. */
-int harvest_task_go(harvest_task *task, uint64_t claim, uint64_t now_ms, uint64_t timeout_ms);
+int harvest_task_go(harvest_task *task, const harvest_nursery *nursery, uint64_t claim, uint64_t now_ms,
+                    uint64_t timeout_ms);
 
 /* A gated process leaves without running anything; it must still be reaped. */
 void harvest_task_dismiss(harvest_task *task);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "cli/exits.h"
 
 struct launch_page {
@@ -37,18 +38,17 @@ static int file_runnable(const char *path)
 }
 
 /* As execvp(): the first file in PATH that may be executed; one that may not is remembered as the better excuse. */
-static int path_search(const char *program)
+static int path_search(const char *program, char path[PATH_MAX])
 {
     const char *from = getenv("PATH");
-    char path[PATH_MAX];
     int error = ENOENT;
 
     if (!from)
         from = "/bin:/usr/bin";
     for (;;) {
         const char *end = strchrnul(from, ':');
-        int n = snprintf(path, sizeof path, "%.*s%s%s", (int)(end - from), from, end > from ? "/" : "", program);
-        if (n > 0 && (size_t)n < sizeof path) {
+        int n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - from), from, end > from ? "/" : "", program);
+        if (n > 0 && n < PATH_MAX) {
             int e = file_runnable(path);
             if (e == 0)
                 return 0;
@@ -61,14 +61,28 @@ static int path_search(const char *program)
     }
 }
 
-int launch_lookup(const char *program, int *ret_errno)
+int launch_find(const char *program, char ret_path[PATH_MAX], int *ret_errno)
 {
-    int error = *program == '\0' ? ENOENT : strchr(program, '/') ? file_runnable(program) : path_search(program);
+    char path[PATH_MAX];
+    int error = *program == '\0' ? ENOENT : ENAMETOOLONG;
 
-    if (error == 0)
+    if (*program && !strchr(program, '/'))
+        error = path_search(program, path);
+    else if (*program && text_copy(path, sizeof path, program))
+        error = file_runnable(path);
+    if (error == 0) {
+        memcpy(ret_path, path, strlen(path) + 1);
         return 0;
+    }
     *ret_errno = error;
     return launch_exit_of(error);
+}
+
+int launch_lookup(const char *program, int *ret_errno)
+{
+    char path[PATH_MAX];
+
+    return launch_find(program, path, ret_errno);
 }
 
 /* In the child: to the gate, and through it. */

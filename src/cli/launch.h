@@ -8,6 +8,7 @@
 #ifndef GRANARY_CLI_LAUNCH_H
 #define GRANARY_CLI_LAUNCH_H
 
+#include <limits.h>
 #include <stdint.h>
 
 #include "granary.h"
@@ -22,6 +23,9 @@ typedef struct {
 /* Whether `program` would be found: 0, EXIT_NOT_FOUND or EXIT_NOT_RUNNABLE; *ret_errno says why. Asked before anybody
  * waits for memory. */
 int launch_lookup(const char *program, int *ret_errno);
+
+/* The same, and which file execvp() would take. */
+int launch_find(const char *program, char ret_path[PATH_MAX], int *ret_errno);
 
 /* Forks the child; it waits at its gate. `socket` not NULL becomes its GRANARY_SOCKET. Errors as granary_gate_fork(),
  * STATUS_NO_MEMORY. */

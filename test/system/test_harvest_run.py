@@ -39,6 +39,35 @@ def test_words_lines_and_nul(broker):
     broker.check()
 
 
+def test_programs_that_the_kernel_does_not_execute(broker, tmp_path):
+    script, text, folder = tmp_path / "script", tmp_path / "text", str(tmp_path)
+    script.write_text("echo of sh: $1 ${GRANARY_CLAIM:+claimed}\n")
+    text.write_text("")
+    script.chmod(0o755)
+    done = broker.run("harvest", "-qk", "-m", "50M", "--", str(script), ":::", "1", "2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "of sh: 1 claimed\nof sh: 2 claimed\n", "")
+    for name, code, why in ((str(text), 126, "Permission denied"), (folder, 126, "Permission denied"),
+                            (folder + "/none", 127, "No such file or directory")):
+        done = broker.run("harvest", "-q", "-m", "50M", "--joblog", folder + "/log", "--", name, ":::", "1")
+        assert (done.returncode, done.stderr) == (1, "granary harvest: cannot execute {}: {}\n".format(name, why))
+        assert [row["exit"] for row in rows(folder + "/log")] == [str(code)]
+        os.unlink(folder + "/log")
+    broker.wait_idle()
+    broker.check()
+
+
+def test_a_program_that_is_replaced_on_the_way(broker, tmp_path, monkeypatch):
+    """Each task is found as the first was; when that file is gone, PATH is searched again."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "tool").write_text("#!/bin/sh\necho {} $1\nrm -f {}/tool\n".format(folder.name, first))
+        (folder / "tool").chmod(0o755)
+    monkeypatch.setitem(broker.env, "PATH", "{}:{}:{}".format(first, second, os.environ["PATH"]))
+    done = broker.run("harvest", "-qk", "-j", "1", "-m", "50M", "--", "tool", ":::", "1", "2", "3")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "first 1\nsecond 2\nsecond 3\n", "")
+
+
 def test_no_inputs_need_no_memory(broker):
     done = broker.run("harvest", "-m", "50M", "--", "echo", input="")
     assert (done.returncode, done.stdout) == (0, "")

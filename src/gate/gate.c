@@ -1,0 +1,110 @@
+/*
+ * gate.c - the program granary-gate: a task that waits at its gate, in as little memory as a process can have.
+ *
+ *   granary-gate's arguments:  the granary program, the file to execute, and the task's own words from argv[0] on
+ *   descriptor 3:              the gate: 16 bytes open it, the numbers of the claim and of the allocation
+ *   the first two variables:   GRANARY_CLAIM and GRANARY_ALLOCATION, each ending in room for 20 digits
+ *
+ * A harvest starts it by vfork: to copy the harvest's own address space for each task, only to throw the copy away,
+ * costs more than everything else that is done for a short task. It is put under its limit while it waits. When its
+ * gate closes unopened, the harvest is gone: it ends, and nothing has run. A file that the kernel does not execute is
+ * left to `granary exec-task`, which knows scripts without a first line, and words for people.
+ *
+ * No C library is linked: starting one costs as much again. Machines that are not named below have no such program, and
+ * the harvest forks there.
+ */
+#include <asm/unistd.h>
+
+#define GATE_FD     3
+#define GATE_BROKEN 125 /* as granary_gate_wait() */
+#define NOT_RUN     126
+#define DIGITS      20 /* of the greatest number of 64 bits */
+
+#if defined(__x86_64__)
+
+__asm__(".globl _start\n"
+        "_start:\n"
+        "    mov %rsp, %rdi\n"
+        "    and $-16, %rsp\n"
+        "    call gate_main\n");
+
+static long call_kernel(long number, long a, long b, long c)
+{
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return result;
+}
+
+#elif defined(__aarch64__)
+
+__asm__(".globl _start\n"
+        "_start:\n"
+        "    mov x0, sp\n"
+        "    bl gate_main\n");
+
+static long call_kernel(long number, long a, long b, long c)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+    return x0;
+}
+
+#endif /* bin/meson.build names the same machines */
+
+static _Noreturn void leave(long status)
+{
+    for (;;)
+        (void)call_kernel(__NR_exit_group, status, 0, 0);
+}
+
+/* Writes the number where the variable keeps room for it. */
+static void put_number(char *variable, unsigned long value)
+{
+    char digits[DIGITS] = "";
+    unsigned n = 0;
+    char *end = variable;
+
+    while (*end)
+        end++;
+    if (end - variable < DIGITS)
+        leave(GATE_BROKEN); /* not ours */
+    end -= DIGITS;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (n > 0)
+        *end++ = digits[--n];
+    *end = '\0';
+}
+
+_Noreturn void gate_main(long *stack);
+
+/* What the kernel lays on the stack: the count of arguments, them, NULL, the environment, NULL. */
+__attribute__((used)) _Noreturn void gate_main(long *stack)
+{
+    static char failed[] = "exec-task";
+    const long count = stack[0];
+    char **arguments = (char **)(stack + 1);
+    char **environment = arguments + count + 1;
+    unsigned long numbers[2] = {0, 0};
+    long got;
+
+    if (count < 3 || !environment[0] || !environment[1])
+        leave(GATE_BROKEN);
+    do
+        got = call_kernel(__NR_read, GATE_FD, (long)numbers, sizeof numbers);
+    while (got == -4); /* EINTR */
+    if (got != sizeof numbers)
+        leave(GATE_BROKEN);
+    (void)call_kernel(__NR_close, GATE_FD, 0, 0);
+    put_number(environment[0], numbers[0]);
+    put_number(environment[1], numbers[1]);
+    (void)call_kernel(__NR_execve, (long)arguments[1], (long)(arguments + 2), (long)environment);
+    arguments[1] = failed;
+    (void)call_kernel(__NR_execve, (long)arguments[0], (long)arguments, (long)environment);
+    leave(NOT_RUN);
+}

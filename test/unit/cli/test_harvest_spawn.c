@@ -1,0 +1,197 @@
+/* test_harvest_spawn.c - children behind granary-gate: what they get, and what happens when one cannot be made. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/status.h"
+#include "cli/harvest_spawn.h"
+
+typedef struct {
+    harvest_spawner spawner;
+    granary_gate gate;
+    int out; /* our end of its standard output */
+} play;
+
+static void play_begin(play *p)
+{
+    setenv("GRANARY_CLAIM", "an outer one", 1);
+    setenv("KEPT", "as it was", 1);
+    *p = (play){.out = -1};
+    assert_int_equal(harvest_spawner_init(&p->spawner, "books", "/a/socket"), STATUS_OK);
+    snprintf(p->spawner.gate, sizeof p->spawner.gate, "%s", GATE_PROGRAM);
+}
+
+static int play_spawn(play *p, char *const argv[])
+{
+    const struct sigaction normal = {.sa_handler = SIG_DFL};
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sigset_t mask;
+    int ends[2];
+    sigemptyset(&mask);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    const harvest_child child = {
+        .argv = argv, .in = null, .out = ends[1], .err = ends[1], .mask = &mask, .pipe_action = &normal};
+    const int status = harvest_spawn(&p->spawner, &child, &p->gate);
+    close(ends[1]);
+    close(null);
+    p->out = ends[0];
+    return status;
+}
+
+/* What it wrote until it ended, and its wait status. */
+static int play_end(play *p, char *to, size_t size)
+{
+    size_t used = 0;
+    ssize_t n;
+    int status = 0;
+    while ((n = read(p->out, to + used, size - 1 - used)) > 0)
+        used += (size_t)n;
+    to[used] = 0;
+    assert_int_equal(waitpid(p->gate.pid, &status, 0), p->gate.pid);
+    close(p->out);
+    granary_gate_finish(&p->gate);
+    harvest_spawner_finish(&p->spawner);
+    return status;
+}
+
+static void test_it_waits_and_then_has_its_numbers(void **state)
+{
+    char *argv[] = {
+        "sh",
+        "-c",
+        "echo $0 $1 $GRANARY_CLAIM $GRANARY_ALLOCATION $GRANARY_SOCKET $KEPT; env | grep -c ^GRANARY_CLAIM; "
+        "ls /proc/$$/fd | wc -l; test $(ps -o pgid= -p $$) = $$ && echo leads; readlink /proc/$$/fd/0",
+        "name",
+        "a b",
+        NULL};
+    char text[512];
+    play p;
+    (void)state;
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    struct pollfd wrote = {.fd = p.out, .events = POLLIN}, ended = {.fd = p.gate.pidfd, .events = POLLIN};
+    assert_int_equal(poll(&wrote, 1, 20), 0);
+    assert_int_equal(poll(&ended, 1, 0), 0);
+    p.gate.claim = 18446744073709551615u;
+    assert_int_equal(harvest_spawn_open(&p.gate, 0), STATUS_OK);
+    assert_int_equal(play_end(&p, text, sizeof text), 0);
+    assert_string_equal(text, "name a b books.18446744073709551615 0 /a/socket as it was\n1\n3\nleads\n/dev/null\n");
+}
+
+static void test_a_gate_that_closes_ends_it(void **state)
+{
+    char *argv[] = {"sh", "-c", "echo ran", NULL};
+    char text[64];
+    play p;
+    (void)state;
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    close(p.gate.fd);
+    p.gate.fd = -1;
+    assert_int_equal(play_end(&p, text, sizeof text), 125 << 8);
+    assert_string_equal(text, "");
+}
+
+static void test_a_dead_one_is_noticed_when_its_gate_opens(void **state)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    char *argv[] = {"true", NULL};
+    char text[64];
+    play p;
+    (void)state;
+    assert_int_equal(sigaction(SIGPIPE, &ignore, NULL), 0);
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    kill(p.gate.pid, SIGKILL);
+    struct pollfd ended = {.fd = p.gate.pidfd, .events = POLLIN};
+    assert_int_equal(poll(&ended, 1, 10000), 1);
+    assert_int_equal(harvest_spawn_open(&p.gate, 1), STATUS_DEAD);
+    assert_int_equal(play_end(&p, text, sizeof text), SIGKILL);
+}
+
+/* A script without a first line is nothing that the kernel executes: exec-task of the granary program is. */
+static void test_what_the_kernel_does_not_execute_goes_to_exec_task(void **state)
+{
+    char script[] = "/var/tmp/granary-spawn-XXXXXX", expected[128], text[256];
+    char *argv[] = {script, "word", NULL};
+    play p;
+    (void)state;
+    const int fd = mkstemp(script);
+    assert_true(fd >= 0 && dprintf(fd, "exit 1\n") > 0 && fchmod(fd, 0755) == 0);
+    close(fd);
+    play_begin(&p);
+    snprintf(p.spawner.self, sizeof p.spawner.self, "/bin/echo");
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    p.gate.claim = 7;
+    assert_int_equal(harvest_spawn_open(&p.gate, 5), STATUS_OK);
+    assert_int_equal(play_end(&p, text, sizeof text), 0);
+    snprintf(expected, sizeof expected, "exec-task %s word\n", script);
+    assert_string_equal(text, expected);
+    unlink(script);
+}
+
+static void test_what_cannot_be_done_this_way_is_left_to_forking(void **state)
+{
+    char *unknown[] = {"no-such-program-here", NULL}, *known[] = {"true", NULL};
+    play p;
+    (void)state;
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, unknown), STATUS_NOT_FOUND);
+    close(p.out);
+    assert_string_equal(p.spawner.gate, GATE_PROGRAM);
+    snprintf(p.spawner.gate, sizeof p.spawner.gate, "/no/such/gate");
+    assert_int_equal(play_spawn(&p, known), STATUS_NOT_FOUND);
+    close(p.out);
+    assert_int_equal(errno, ENOENT);
+    assert_string_equal(p.spawner.gate, ""); /* not tried again */
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    harvest_spawner_finish(&p.spawner);
+}
+
+static void test_too_many_words_are_told_by_forking_too(void **state)
+{
+    enum { WORDS = 40 };
+    char *argv[WORDS + 2] = {"true"}, *word = malloc(120000);
+    play p;
+    (void)state;
+    assert_non_null(word);
+    memset(word, 'x', 119999);
+    word[119999] = 0;
+    for (int i = 1; i <= WORDS; i++)
+        argv[i] = word;
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, argv), STATUS_NOT_FOUND);
+    assert_int_equal(errno, E2BIG);
+    assert_string_equal(p.spawner.gate, GATE_PROGRAM);
+    close(p.out);
+    harvest_spawner_finish(&p.spawner);
+    free(word);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_waits_and_then_has_its_numbers),
+        cmocka_unit_test(test_a_gate_that_closes_ends_it),
+        cmocka_unit_test(test_a_dead_one_is_noticed_when_its_gate_opens),
+        cmocka_unit_test(test_what_the_kernel_does_not_execute_goes_to_exec_task),
+        cmocka_unit_test(test_what_cannot_be_done_this_way_is_left_to_forking),
+        cmocka_unit_test(test_too_many_words_are_told_by_forking_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
