@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "cli/lists.h"
 #include "cli/books.h"
 #include "cli/differences.h"
@@ -85,18 +86,20 @@ static int check_allocation(const snapshot *s, const Granary__AllocationInfo *a,
                 claimed += s->claims[k]->chunks;
         if (claimed != x->claimed)
             TRY(differences_add(d, "holding-claimed", a->id,
-                                "allocation %" PRIu64 ": %u chunks are claimed on %s, but its claims make %" PRIu64,
-                                a->id, x->claimed, books_host_name(s, x->host), claimed));
+                                "allocation %" PRIu64 ": %u %s claimed on %s, but its claims make %" PRIu64, a->id,
+                                x->claimed, text_plural(x->claimed, "chunk is", "chunks are"),
+                                books_host_name(s, x->host), claimed));
         if (claimed > (uint64_t)x->chunks + x->returning)
             TRY(differences_add(d, "holding-over", a->id,
                                 "allocation %" PRIu64 ": its claims on %s have %" PRIu64
-                                " chunks, but it holds only %u (and %u returning)",
-                                a->id, books_host_name(s, x->host), claimed, x->chunks, x->returning));
+                                " %s, but it holds only %u (and %u returning)",
+                                a->id, books_host_name(s, x->host), claimed, text_plural(claimed, "chunk", "chunks"),
+                                x->chunks, x->returning));
     }
     if (chunks != a->chunks)
         TRY(differences_add(d, "allocation-chunks", a->id,
-                            "allocation %" PRIu64 ": holds %u chunks, but its hosts make %" PRIu64, a->id, a->chunks,
-                            chunks));
+                            "allocation %" PRIu64 ": holds %u %s, but its hosts make %" PRIu64, a->id, a->chunks,
+                            text_plural(a->chunks, "chunk", "chunks"), chunks));
     return 0;
 }
 
@@ -110,12 +113,13 @@ static int check_asked(const snapshot *s, const Granary__AllocationInfo *a, diff
             *(strcmp(s->recalls[i]->reason, "operator") == 0 ? &people : &broker) += lists_recall_open(s->recalls[i]);
     if (broker > 0 && broker + a->min > a->chunks)
         TRY(differences_add(d, "recall-min", a->id,
-                            "allocation %" PRIu64 ": %" PRIu64 " of %u chunks are asked back, but %u are firm", a->id,
-                            broker, a->chunks, a->min));
+                            "allocation %" PRIu64 ": %" PRIu64 " of %u %s asked back, but %u %s firm", a->id, broker,
+                            a->chunks, text_plural(a->chunks, "chunk is", "chunks are"), a->min,
+                            text_plural(a->min, "is", "are")));
     if (broker + people > a->chunks)
         TRY(differences_add(d, "recall-more", a->id,
-                            "allocation %" PRIu64 ": %" PRIu64 " chunks are asked back, but it holds only %u", a->id,
-                            broker + people, a->chunks));
+                            "allocation %" PRIu64 ": %" PRIu64 " %s asked back, but it holds only %u", a->id,
+                            broker + people, text_plural(broker + people, "chunk is", "chunks are"), a->chunks));
     return 0;
 }
 
@@ -125,9 +129,9 @@ static int check_recalls(const snapshot *s, differences *d)
         const Granary__RecallInfo *r = s->recalls[i];
         uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked;
         if (answered > r->asked)
-            TRY(differences_add(d, "recall-counts", r->id,
-                                "recall %" PRIu64 ": asked for %u chunks, but %" PRIu64 " were answered", r->id,
-                                r->asked, answered));
+            TRY(differences_add(
+                d, "recall-counts", r->id, "recall %" PRIu64 ": asked for %u %s, but %" PRIu64 " %s answered", r->id,
+                r->asked, text_plural(r->asked, "chunk", "chunks"), answered, text_plural(answered, "was", "were")));
         if (lists_recall_open(r) > 0 && !allocation_of(s, r->allocation))
             TRY(differences_add(d, "recall-orphan", r->id,
                                 "recall %" PRIu64 ": its allocation %" PRIu64 " is not in the books", r->id,

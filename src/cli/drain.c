@@ -84,8 +84,9 @@ int release_run(command_call *call)
     if (r < 0)
         options_say(call, "allocation %" PRIu64 ": %s", id, query_why(q));
     else if (reply && reply->recall)
-        printf("Allocation %" PRIu64 " is asked for %u chunks (recall %" PRIu64 "); they go as its tasks end.\n", id,
-               reply->chunks, reply->recall);
+        printf("Allocation %" PRIu64 " is asked for %u %s (recall %" PRIu64 "); %s as its tasks end.\n", id,
+               reply->chunks, text_plural(reply->chunks, "chunk", "chunks"), reply->recall,
+               text_plural(reply->chunks, "it goes", "they go"));
     else
         printf("Allocation %" PRIu64 " was waiting: its request is taken back.\n", id);
     query_close(q);

@@ -171,7 +171,7 @@ static int row_read(harvest_joblog *log, reader *in, char *why, size_t why_size)
         return STATUS_OK;
     status = done_reserve(log, row.seq);
     if (status < 0) {
-        (void)snprintf(why, why_size, "no memory for %" PRIu64 " tasks", row.seq);
+        (void)snprintf(why, why_size, "no memory for %" PRIu64 " %s", row.seq, text_plural(row.seq, "task", "tasks"));
         return status;
     }
     log->done[row.seq - 1] = row.exit_code == 0 && row.signal == 0 ? hash_of(row.command) : 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "cli/exits.h"
 #include "cli/harvest_results.h"
 
@@ -174,8 +175,9 @@ static void count_end(harvest_run *run, const harvest_task *task)
         run->counts.oom++;
     if (run->stop == STOP_NOT && harvest_halt_due(halt, run->counts.done + run->counts.failed, run->counts.failed)) {
         harvest_report_clear(&run->report);
-        fprintf(stderr, "granary harvest: --halt: of %" PRIu64 " tasks that ended %" PRIu64 " failed, stopping %s\n",
-                run->counts.done + run->counts.failed, run->counts.failed,
+        fprintf(stderr, "granary harvest: --halt: of %" PRIu64 " %s that ended %" PRIu64 " failed, stopping %s\n",
+                run->counts.done + run->counts.failed,
+                text_plural(run->counts.done + run->counts.failed, "task", "tasks"), run->counts.failed,
                 halt->when == HALT_NOW ? "now" : "when the running ones have ended");
         harvest_stop(run, halt->when == HALT_NOW ? STOP_NOW : STOP_SOON, harvest_now_ms());
     }

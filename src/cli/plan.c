@@ -149,7 +149,7 @@ static void print_ask(const query *q, const Granary__PlannedAsk *ask, const snap
     char size[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX], user[BOOKS_USER_MAX];
     const Granary__AllocationInfo *a = allocation_of(s, ask->allocation);
 
-    printf("%u chunk%s", ask->chunks, ask->chunks == 1 ? "" : "s");
+    printf("%u %s", ask->chunks, text_plural(ask->chunks, "chunk", "chunks"));
     if (a)
         printf(" of %s", size_format(a->chunk_size, size));
     printf(" would be asked back from allocation %" PRIu64, ask->allocation);
@@ -162,9 +162,9 @@ static void print_ask(const query *q, const Granary__PlannedAsk *ask, const snap
     if (!ask->expected_known)
         puts("nobody knows when its tasks end");
     else if (ask->expected_ms == 0)
-        puts(ask->chunks == 1 ? "idle now" : "all idle now");
+        puts(text_plural(ask->chunks, "idle now", "all idle now"));
     else
-        printf("%s in %s\n", ask->chunks == 1 ? "expected" : "the last expected",
+        printf("%s in %s\n", text_plural(ask->chunks, "expected", "the last expected"),
                duration_format(ask->expected_ms, time));
 }
 

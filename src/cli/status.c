@@ -63,8 +63,9 @@ static void print_host(const Granary__HostInfo *h, bool bar)
     text_escape(name, sizeof name, h->name);
     text_escape(reason, sizeof reason, h->enforcement_reason);
     bool limited = strcmp(h->enforcement, "watch") != 0;
-    printf("%s: %s, %u cores, %s%s%s%s\n", name, h->state, h->cores, limited ? "limits by " : "measured, not limited",
-           limited ? h->enforcement : "", reason[0] ? ": " : "", reason);
+    printf("%s: %s, %u %s, %s%s%s%s\n", name, h->state, h->cores, text_plural(h->cores, "core", "cores"),
+           limited ? "limits by " : "measured, not limited", limited ? h->enforcement : "", reason[0] ? ": " : "",
+           reason);
     printf("  %-12s %8s  of %s; %s of it used now\n", "granted", h->granted ? size_format(h->granted, granted) : "0",
            size_format(h->total, total), h->used ? size_format(h->used, used) : "0");
     print_unsold(h);

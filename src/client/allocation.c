@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "client/client.h"
 
 #define EXTENTS_LIMIT 1024u /* hosts in one message */
@@ -357,10 +358,12 @@ static void asked(granary_client *c, request *r, int status, Granary__Reply **re
 static int asking_failed(granary_client *c, const asking *q, const granary_request *terms)
 {
     const char *text = q->allocation->text;
+    const uint32_t least = terms->min ? terms->min : terms->want;
     if ((q->status == STATUS_NEVER || q->status == STATUS_QUOTA) && !text[0])
-        return client_fail(c, q->status, "%s: %u chunks of %llu bytes were asked, the most is %llu bytes",
-                           status_text(q->status), terms->min ? terms->min : terms->want,
-                           (unsigned long long)terms->chunk_size, (unsigned long long)q->most);
+        return client_fail(c, q->status, "%s: %u %s of %llu bytes %s asked, the most is %llu bytes",
+                           status_text(q->status), least, text_plural(least, "chunk", "chunks"),
+                           (unsigned long long)terms->chunk_size, text_plural(least, "was", "were"),
+                           (unsigned long long)q->most);
     return client_fail(c, q->status, "%s", text);
 }
 

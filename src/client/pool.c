@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/text.h"
 #include "client/client.h"
 
 void pool_reference(granary_pool *p)
@@ -133,8 +134,8 @@ static int acquire_now(granary_pool *p, uint32_t chunks, granary_slot *ret)
         r = pool_state_acquire(&p->state, client_now(), chunks, &s, pool_sink(p));
     }
     if (r == STATUS_NEVER)
-        return client_fail(p->client, r, "a slot of %u chunks was asked of a pool that wants %u", chunks,
-                           p->state.want);
+        return client_fail(p->client, r, "a slot of %u %s was asked of a pool that wants %u", chunks,
+                           text_plural(chunks, "chunk", "chunks"), p->state.want);
     if (r == 0)
         *ret = (granary_slot){.id = s.id, .claim = s.claim, .host = s.host, .chunks = s.chunks};
     return r;

@@ -225,8 +225,8 @@ static int take_hello(broker *b, const frame *f)
     channel_set_state(b->link.channel, PEER_AGENT);
     b->link.greeted = true;
     broker_step(b, &event);
-    log_write(b->log, LOG_INFO, "host=%s enforcement=%s the agent is connected, %zu groups exist", m->host,
-              m->enforcement, m->n_groups);
+    log_write(b->log, LOG_INFO, "host=%s enforcement=%s the agent is connected, %zu %s", m->host, m->enforcement,
+              m->n_groups, text_plural(m->n_groups, "group exists", "groups exist"));
     return 0;
 }
 

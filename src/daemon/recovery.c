@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/text.h"
 
 typedef struct {
     driver *driver;
@@ -95,8 +96,8 @@ int recovery_run(driver *d, const char *boot_id, recovered *ret, char *why, size
     if (r < 0) {
         free(l.sessions);
         const char *detail = store_failure(d->store);
-        snprintf(why, why_size, "%s%s%s (after %llu records)", sentence(r), detail ? ": " : "", detail ? detail : "",
-                 (unsigned long long)l.records);
+        snprintf(why, why_size, "%s%s%s (after %llu %s)", sentence(r), detail ? ": " : "", detail ? detail : "",
+                 (unsigned long long)l.records, text_plural(l.records, "record", "records"));
         return r;
     }
     driver_perform(d, &d->effects);

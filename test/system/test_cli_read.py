@@ -146,7 +146,7 @@ def test_release_asks_a_holder_and_takes_a_waiter_out(broker):
     done = broker.run("release", str(first), check=True)
     (recall,) = broker.snapshot()["recalls"]
     assert (recall["allocation"], recall["reason"], recall["asked"]) == (first, "operator", 1)
-    assert f"Allocation {first} is asked for 1 chunks (recall {recall['id']})" in done.stdout
+    assert f"Allocation {first} is asked for 1 chunk (recall {recall['id']})" in done.stdout
     broker.check()
     waiter = broker.begin("run", "-m", "2G", "--", "true")
     second = broker.wait(lambda s: s["queue"])["queue"][0]["id"]
