@@ -74,6 +74,35 @@ static void a_snapshot_replaces_all_at_once(void **state)
     store_close(s);
 }
 
+/* Bytes that this process has written ever. */
+static long written(void)
+{
+    char line[64];
+    long n = -1;
+    FILE *io = fopen("/proc/self/io", "r");
+    assert_non_null(io);
+    while (fgets(line, sizeof line, io) && sscanf(line, "wchar: %ld", &n) != 1)
+        ;
+    fclose(io);
+    assert_true(n >= 0);
+    return n;
+}
+
+static void a_snapshot_does_not_write_the_old_journal_again(void **state)
+{
+    store *s = open_store(*state, false);
+    static uint8_t blob[64 << 10];
+    memset(blob, 'x', sizeof blob);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(store_commit(s, blob, sizeof blob), 0);
+    long before = written();
+    assert_int_equal(store_snapshot_begin(s), 0);
+    assert_int_equal(store_snapshot_put(s, blob, sizeof blob), 0);
+    assert_int_equal(store_snapshot_end(s), 0);
+    assert_true(written() - before < (long)sizeof blob * 50); /* checkpoint of the log's rest, snapshot twice */
+    store_close(s);
+}
+
 /* The process dies without closing anything: the log file is all there is. */
 static void commits_survive_the_death_of_the_process(void **state)
 {
@@ -295,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(commits_come_back_in_order, folder_close),
         IN_FOLDER(a_snapshot_replaces_all_at_once),
+        IN_FOLDER(a_snapshot_does_not_write_the_old_journal_again),
         IN_FOLDER(commits_survive_the_death_of_the_process),
         IN_FOLDER(a_torn_log_loses_its_tail_only),
         IN_FOLDER(two_may_not_open_one_directory),
