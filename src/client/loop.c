@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "client/cache.h"
 #include "client/client.h"
+#include "client/pool.h"
 
 #define EVENTS 4 /* socket, wake, timer, and one to spare */
 
@@ -102,8 +103,9 @@ static void news_tell(loop *l)
 void loop_arm(granary_client *c)
 {
     loop *l = &c->loop;
-    ms_t link_at = link_deadline(c), cache_at = caches_deadline(c);
+    ms_t link_at = link_deadline(c), cache_at = caches_deadline(c), pool_at = pools_deadline(c);
     ms_t at = link_at < cache_at ? link_at : cache_at;
+    at = pool_at < at ? pool_at : at;
     struct itimerspec when = {0};
     if (at == l->armed)
         return;
@@ -135,6 +137,7 @@ void loop_turn(granary_client *c, int timeout_ms)
     link_tick(c, client_now());
     requests_tick(c, client_now());
     caches_tick(c, client_now());
+    pools_tick(c, client_now());
     requests_send(c);
     link_flush(c);
     loop_arm(c);

@@ -48,6 +48,10 @@ pool_out pool_sink(granary_pool *p);
 /* Makes what is due. */
 void pool_step(granary_pool *p);
 
+/* The same for all pools of the client whose time has come, and when that is; MS_NEVER. */
+void pools_tick(granary_client *c, ms_t now);
+ms_t pools_deadline(const granary_client *c);
+
 /* Gives everything back, in order. */
 void pool_give_all(granary_pool *p);
 

@@ -225,6 +225,8 @@ static void want_tell(pool_state *p, pool_out out)
     p->want_asked = out.put(out.userdata, &m);
 }
 
+static void offer_again(pool_state *p, ms_t now, pool_out out);
+
 void pool_state_step(pool_state *p, ms_t now, pool_out out)
 {
     if (!p->live)
@@ -236,6 +238,12 @@ void pool_state_step(pool_state *p, ms_t now, pool_out out)
     }
     surplus_give(p, out);
     want_tell(p, out);
+    offer_again(p, now, out);
+}
+
+ms_t pool_state_deadline(const pool_state *p)
+{
+    return p->live && pool_state_wanted_back(p) > 0 ? p->offer_at : MS_NEVER;
 }
 
 void pool_state_released(pool_state *p, uint64_t recall, uint32_t host, uint32_t chunks, bool ok)
@@ -317,8 +325,18 @@ static void offer_add(offer *o, uint32_t host, ms_t free_in)
     o->items[at] = (pool_offer_item){.host = host, .free_in = free_in};
 }
 
+/* When the first estimate of the offer has turned out wrong, unless its task ended. */
+static ms_t outdated_at(const offer *o, ms_t now)
+{
+    ms_t at = MS_NEVER;
+    for (uint32_t i = 0; i < o->n && at == MS_NEVER; i++)
+        if (o->items[i].free_in != 0 && o->items[i].free_in < MS_NEVER - 1 - now)
+            at = now + o->items[i].free_in + 1;
+    return at != MS_NEVER && at < now + POOL_OFFER_MS ? now + POOL_OFFER_MS : at;
+}
+
 /* Offers what could go besides what is promised already: idle chunks and the ends of tasks, on `host` or any. */
-static void offer_make(const pool_state *p, ms_t now, uint64_t recall, uint32_t most, bool any_host, uint32_t host,
+static void offer_make(pool_state *p, ms_t now, uint64_t recall, uint32_t most, bool any_host, uint32_t host,
                        pool_out out)
 {
     ms_t sorted[POOL_DURATIONS];
@@ -338,6 +356,7 @@ static void offer_make(const pool_state *p, ms_t now, uint64_t recall, uint32_t 
     }
     pool_message m = {.kind = POOL_OFFER, .recall = recall, .items = o.items, .n_items = o.n};
     out.put(out.userdata, &m); /* soft: when it is lost, the broker chooses without */
+    p->offer_at = outdated_at(&o, now);
 }
 
 /* Chunks above the firm ones that no recall has been promised. */
@@ -346,6 +365,14 @@ static uint32_t could_go(const pool_state *p)
     uint64_t stays = (uint64_t)p->min + pool_state_wanted_back(p);
     uint32_t held = pool_state_held(p);
     return held > stays ? held - (uint32_t)stays : 0;
+}
+
+/* Says again what is promised and what else could go, as it looks now. */
+static void offer_again(pool_state *p, ms_t now, pool_out out)
+{
+    uint32_t open = pool_state_wanted_back(p);
+    if (open > 0 && now >= p->offer_at)
+        offer_make(p, now, 0, could_go(p) + open, true, 0, out);
 }
 
 void pool_state_ask(pool_state *p, ms_t now, bool any_host, uint32_t host, pool_out out)
@@ -361,7 +388,10 @@ void pool_state_recall(pool_state *p, ms_t now, const pool_recall *recall, pool_
     p->recalls[p->n_recalls] = *recall;
     p->recalls_seen++;
     p->n_recalls++;
+    ms_t offer_at = p->offer_at;
+    p->offer_at = MS_NEVER; /* not in this step: an offer follows */
     pool_state_step(p, now, out);
+    p->offer_at = offer_at;
     const pool_recall *r = recall_find(p, recall->id);
     if (r && recall_open(r) > 0)
         offer_make(p, now, r->id, could_go(p) + recall_open(r), r->any_host, r->host, out);

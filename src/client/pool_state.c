@@ -14,6 +14,7 @@ void pool_state_init(pool_state *p, uint32_t min, uint32_t want)
     memset(p, 0, sizeof *p);
     p->min = min;
     p->want = p->broker_want = want;
+    p->offer_at = MS_NEVER;
 }
 
 void pool_state_lend_slots(pool_state *p, pool_slot *slots, size_t capacity)
@@ -263,6 +264,8 @@ void pool_state_expect(pool_state *p, ms_t now, uint64_t slot, ms_t ms)
 static void duration_keep(pool_state *p, const pool_slot *s, ms_t now)
 {
     p->durations[p->n_durations++ % POOL_DURATIONS] = now > s->since ? now - s->since : 0;
+    if (p->offer_at > now + POOL_OFFER_MS)
+        p->offer_at = now + POOL_OFFER_MS; /* the others can be estimated better now */
 }
 
 bool pool_state_wanted(const pool_state *p, ms_t now, uint64_t slot)

@@ -10,7 +10,9 @@
  *
  * What the broker wants back is soft: a recall that is lost, repeated or forgotten changes only when chunks go, never
  * whose they are. Idle chunks go at once, busy ones as their tasks end: on the hosts that the broker preferred if it
- * did, else whichever ends first.
+ * did, else whichever ends first. While a recall is open the offer is made anew when a task outlived its estimate, and
+ * when an ended task says more about the others: the broker tells a waiter when it may start, and that must not stay as
+ * it was guessed first.
  */
 #ifndef GRANARY_CLIENT_POOL_STATE_H
 #define GRANARY_CLIENT_POOL_STATE_H
@@ -26,6 +28,7 @@
 #define POOL_FINISHED  32u  /* recalls that are over, remembered so that a repeated one takes nothing twice */
 #define POOL_DURATIONS 128u /* ended tasks that estimates are made from */
 #define POOL_OFFER_MAX 256u /* estimates in one offer */
+#define POOL_OFFER_MS  250u /* at least, between an offer and the next that nobody asked for */
 
 typedef enum {
     POOL_SLOT_NONE = 0,
@@ -115,6 +118,7 @@ typedef struct {
     size_t n_finished;
     ms_t durations[POOL_DURATIONS];
     size_t n_durations; /* ever; the last POOL_DURATIONS are kept */
+    ms_t offer_at;      /* when the last offer is out of date */
     uint64_t given_back, recalls_seen;
 } pool_state;
 
@@ -145,8 +149,14 @@ void pool_state_withdraw(pool_state *p, uint64_t recall);
 void pool_state_reattach(pool_state *p, const pool_recall *recalls, size_t n_recalls, const uint64_t *claims,
                          size_t n_claims);
 
-/* Makes what is due: gives idle chunks that are wanted back, and what is above `want`. Call after every change. */
+/*
+ * Makes what is due: gives idle chunks that are wanted back, and what is above `want`, and offers anew. Call after
+ * every change, and at pool_state_deadline().
+ */
 void pool_state_step(pool_state *p, ms_t now, pool_out out);
+
+/* When the next step is due without any change; MS_NEVER. */
+ms_t pool_state_deadline(const pool_state *p);
 
 /*
  * Hands out a slot of `chunks`. 0; STATUS_WAITING: none now (a warm slot of another size may be closed for it);

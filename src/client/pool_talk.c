@@ -143,6 +143,24 @@ void pool_step(granary_pool *p)
         pool_state_step(&p->state, client_now(), pool_sink(p));
 }
 
+void pools_tick(granary_client *c, ms_t now)
+{
+    for (allocation *a = c->allocations; a; a = a->next)
+        if (a->owner == &pool_owner && now >= pool_state_deadline(&((granary_pool *)a->owner_data)->state))
+            pool_step(a->owner_data);
+}
+
+ms_t pools_deadline(const granary_client *c)
+{
+    ms_t soonest = MS_NEVER;
+    for (const allocation *a = c->allocations; a; a = a->next) {
+        const granary_pool *p = a->owner == &pool_owner ? a->owner_data : NULL;
+        ms_t at = p && pool_lives(p) ? pool_state_deadline(&p->state) : MS_NEVER;
+        soonest = at < soonest ? at : soonest;
+    }
+    return soonest;
+}
+
 void pool_give_all(granary_pool *p)
 {
     allocation *a = p->allocation;

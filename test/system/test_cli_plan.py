@@ -74,3 +74,20 @@ def test_a_waiter_is_told_when_it_starts(broker):
     _, told = job.communicate(timeout=30)
     assert job.returncode == 0
     assert "memory is being asked back for it; expected in " in told, told
+
+
+def test_a_forecast_that_proved_wrong_is_made_anew(broker):
+    """The task looks like three of 2 s; once it is older than those, like the one of 5 s."""
+    broker.begin("harvest", "-m", "2G", "-j", "1", "--label", "batch", "--", "sleep", "{}", ":::",
+                 "2", "2", "2", "5", "30")
+    ended = set()
+
+    def the_last_runs(s):
+        ended.update(p for a in s["allocations"] for k in a["claims"] for p in k["pids"])
+        return len(ended) == 5
+    broker.wait(the_last_runs, 60)
+    broker.begin("run", "-m", "2G", "--label", "waiter", "--", "true")
+    s = broker.wait(lambda s: s["queue"] and s["queue"][0]["expected_ms"] is not None)
+    assert s["queue"][0]["expected_ms"] <= 2000
+    s = broker.wait(lambda s: (s["queue"][0]["expected_ms"] or 0) > 2000)
+    assert s["queue"][0]["expected_ms"] <= 3000

@@ -190,6 +190,55 @@ static void estimates_come_from_ended_tasks(void **state)
     script_end(&s);
 }
 
+static void an_offer_is_made_anew_when_a_task_outlives_its_estimate(void **state)
+{
+    (void)state;
+    script s;
+    script_begin(&s, 0, 2);
+    script_hold_here(&s, 2);
+    pool_slot a = script_take(&s, 1), b = script_take(&s, 1);
+    pool_state_next(&s.p, 1000, a.id); /* a task of 1000, and one of 6000 */
+    pool_state_next(&s.p, 6000, b.id);
+    assert_true(pool_state_deadline(&s.p) == MS_NEVER);
+    pool_state_next(&s.p, 6500, a.id); /* 5500 */
+    script_recall(&s, 7000, 5, 2, 60000);
+    script_said(&s, "offer 5 1:4500 1:5000;"); /* of 1000, 5500, 6000 the middle one, at the ages of 1000 and 500 */
+    assert_int_equal(pool_state_deadline(&s.p), 11501);
+    pool_state_step(&s.p, 11500, s.out);
+    script_said(&s, "");
+    pool_state_step(&s.p, 11501, s.out);
+    script_said(&s, "offer 0 1:499 1:499;"); /* b is older than 5500 */
+    pool_state_step(&s.p, 12001, s.out);
+    script_said(&s, "offer 0 1:499 1:?;"); /* and older than any; now a is older than 5500 */
+    assert_int_equal(pool_state_deadline(&s.p), 12501);
+    pool_state_step(&s.p, 12501, s.out);
+    script_said(&s, "offer 0 1:? 1:?;");
+    assert_true(pool_state_deadline(&s.p) == MS_NEVER); /* nothing to tell until a task ends */
+    script_end(&s);
+}
+
+static void an_offer_is_made_anew_when_an_ended_task_tells_more(void **state)
+{
+    (void)state;
+    script s;
+    script_begin(&s, 0, 2);
+    script_hold_here(&s, 2);
+    pool_slot a = script_take(&s, 1);
+    script_take(&s, 1);
+    script_recall(&s, 1000, 5, 2, 60000);
+    script_said(&s, "offer 5 1:? 1:?;");
+    assert_true(pool_state_deadline(&s.p) == MS_NEVER);
+    assert_false(pool_state_release(&s.p, 5000, a.id, s.out));
+    pool_state_step(&s.p, 5000, s.out);
+    script_said(&s, "release 5 1:1;");
+    assert_int_equal(pool_state_deadline(&s.p), 5000 + POOL_OFFER_MS);
+    pool_state_step(&s.p, 5000 + POOL_OFFER_MS, s.out);
+    script_said(&s, "offer 0 1:?;"); /* the other one is older than 5000 */
+    pool_state_withdraw(&s.p, 5);
+    assert_true(pool_state_deadline(&s.p) == MS_NEVER);
+    script_end(&s);
+}
+
 static void after_a_reattach_the_brokers_word_holds(void **state)
 {
     (void)state;
@@ -226,6 +275,8 @@ int main(void)
         cmocka_unit_test(a_recall_for_one_host_takes_no_other),
         cmocka_unit_test(what_cannot_be_said_is_said_later),
         cmocka_unit_test(a_refused_release_ends_the_recall),
+        cmocka_unit_test(an_offer_is_made_anew_when_a_task_outlives_its_estimate),
+        cmocka_unit_test(an_offer_is_made_anew_when_an_ended_task_tells_more),
         cmocka_unit_test(estimates_come_from_ended_tasks),
         cmocka_unit_test(after_a_reattach_the_brokers_word_holds),
     };
