@@ -113,7 +113,7 @@ typedef struct {
     chunks_t before; /* SHRINK: what the claim had, and keeps when the agent refuses */
 } pending;
 
-enum { PENDING_OPEN, PENDING_ENTER, PENDING_EMPTY, PENDING_SHRINK, PENDING_CLOSE, PENDINGS };
+enum { PENDING_OPEN, PENDING_ENTER, PENDING_EMPTY, PENDING_SHRINK, PENDING_CLOSE, PENDING_KILL, PENDINGS };
 
 typedef enum { ASK_NONE, ASK_OPEN, ASK_DONE } ask_state;
 

@@ -130,7 +130,7 @@ static void end(core *c, claim *k, claim_cause cause, bool order, bool told)
     for (int i = 0; i < PENDINGS; i++) {
         if (!pending_used(&k->pendings[i]))
             continue;
-        bool done = i == PENDING_CLOSE || i == PENDING_EMPTY;
+        bool done = i == PENDING_CLOSE || i == PENDING_KILL || i == PENDING_EMPTY;
         effect_reply *r =
             pending_reply(c, &k->pendings[i],
                           (outcome){.status = done ? STATUS_OK : STATUS_ENDED, .allocation = a->id, .claim = k->gen});
@@ -213,6 +213,7 @@ static void quarantine(core *c, claim *k)
 {
     allocation *a = k->allocation;
     fail_pending(c, k, PENDING_CLOSE, STATUS_AGENT);
+    fail_pending(c, k, PENDING_KILL, STATUS_AGENT);
     chunks_t debt = k->chunks < k->holding->returning ? k->chunks : k->holding->returning;
     recall_clamp_host(c, k->holding, k->holding->held - (k->chunks - debt));
     holding_quarantine(c, k->holding, k->chunks);

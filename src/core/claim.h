@@ -13,7 +13,7 @@
  *   any          its host came back with another boot id       gone
  *
  * A request that the agent must carry out waits in one of the claim's pending places, one of each kind; another of
- * the same kind meanwhile is STATUS_BUSY.
+ * the same kind meanwhile is STATUS_BUSY. A CLOSE that kills is of another kind than one that waits: it hastens it.
  */
 #ifndef GRANARY_CORE_CLAIM_H
 #define GRANARY_CORE_CLAIM_H

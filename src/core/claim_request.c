@@ -125,20 +125,21 @@ void claim_on_claim(core *c, session *s, const core_event *e)
 static claim *claim_for(core *c, session *s, request_no number, generation gen, int kind)
 {
     claim *k = claim_find(c, gen);
+    bool ends = kind == PENDING_CLOSE || kind == PENDING_KILL;
     outcome o = {.claim = gen};
     if (!k)
         o.status = gen.v && gen.v <= c->counters.generation ? STATUS_ENDED : STATUS_NOT_FOUND;
     else if (!allocation_allowed(k->allocation, s))
         o.status = STATUS_DENIED;
-    else if (kind != PENDING_CLOSE && k->state != CLAIM_OPEN)
+    else if (!ends && k->state != CLAIM_OPEN)
         o.status = k->state == CLAIM_OPENING ? STATUS_STATE : STATUS_ENDED;
-    else if (kind != PENDING_CLOSE && !reachable(k->host))
+    else if (!ends && !reachable(k->host))
         o.status = STATUS_SILENT;
     else if (pending_used(&k->pendings[kind]) || (kind == PENDING_SHRINK && k->pendings[kind].tag != 0))
         o.status = STATUS_BUSY;
     if (o.status == STATUS_OK)
         return k;
-    if (k)
+    if (k && o.status != STATUS_DENIED)
         o.allocation = k->allocation->id;
     request_reply(c, s, number, o);
     return NULL;
@@ -200,9 +201,12 @@ void claim_on_shrink(core *c, session *s, const core_event *e)
     order->tag = tag;
 }
 
+/* While a polite close waits, another one that kills may come: each is answered when the claim ends. */
 void claim_on_close(core *c, session *s, const core_event *e)
 {
-    claim *k = claim_for(c, s, e->request.number, e->close.gen, PENDING_CLOSE);
+    claim *k = claim_find(c, e->close.gen);
+    int kind = k && e->close.kill && pending_used(&k->pendings[PENDING_CLOSE]) ? PENDING_KILL : PENDING_CLOSE;
+    k = claim_for(c, s, e->request.number, e->close.gen, kind);
     if (!k)
         return;
     outcome o = {.allocation = k->allocation->id, .claim = k->gen};
@@ -211,7 +215,7 @@ void claim_on_close(core *c, session *s, const core_event *e)
     else if (!reachable(k->host))
         o.status = STATUS_SILENT; /* it is told to end when it is back */
     if (o.status == STATUS_OK)
-        pending_open(c, &k->pendings[PENDING_CLOSE], s, e->request.number);
+        pending_open(c, &k->pendings[kind], s, e->request.number);
     else
         request_reply(c, s, e->request.number, o);
     if (k->state != CLAIM_QUARANTINED)

@@ -85,6 +85,8 @@ static void reply_fill(broker *b, const effect_reply *reply, Granary__Reply *m)
 {
     recall_view recall;
     m->status = reply->status;
+    if (reply->status == STATUS_DENIED)
+        return; /* what is another's is not told */
     if (reply->allocation.v)
         m->allocation = info_state(b, reply->allocation);
     m->claim = reply->claim.v;

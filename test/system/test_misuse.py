@@ -12,7 +12,8 @@ from broker import BIN
 from test_other_users import as_stranger
 
 MIB, GIB = 1 << 20, 1 << 30
-OK, WAITING, DENIED, STATE, DEAD = 0, 1, -7, -9, -20
+OK, WAITING, DENIED, STATE, BUSY, DEAD = 0, 1, -7, -9, -17, -20
+KILLED = 2
 LIVE = 2
 AT_PID = os.path.join(os.path.dirname(BIN), "test", "system", "programs", "at_pid")
 AT_PID_REFUSED, AT_PID_IN_USE = 77, 78
@@ -135,6 +136,35 @@ def test_a_client_that_confirms_too_early(broker):
     goodbye(hasty)
     goodbye(patient)
     broker.wait_idle()
+
+
+def test_a_close_that_kills_after_a_polite_one(broker):
+    """A task that heeds no signal outlasts a polite close; the one that kills ends it, and both are answered."""
+    pb = granary_wire.pb()
+    wire = session(broker)
+    own = wire.allocate(64 * MIB, 1).allocation
+    deaf = task(broker, "bash", "-c", "trap '' TERM INT HUP; echo deaf; while :; do read -r _ || kill -STOP $$; done")
+    claim = open_claim(wire, own, pid=deaf.pid)
+    assert deaf.stdout.readline() == "deaf\n"
+
+    def close(kill):
+        wire.number += 1
+        wire.send(pb.TYPE_CLOSE, pb.Close(claim=claim, kill=kill), number=wire.number, acked=wire.acked)
+        return wire.number
+
+    polite = close(False)
+    assert wire.reply(close(False)).status == BUSY
+    deaf.terminate()
+    broker.wait(lambda s: claims(s)[claim]["state"] == "closing" and claims(s)[claim]["pids"] == [deaf.pid],
+                what="the claim that closes around its task")
+    assert deaf.poll() is None
+    killing = close(True)
+    assert deaf.wait(20) == -9
+    first, second = wire.reply(polite), wire.reply(killing)
+    assert [(r.status, r.cause) for r in (first, second)] == [(OK, KILLED), (OK, KILLED)]
+    goodbye(wire)
+    broker.wait_idle()
+    broker.check()
 
 
 def test_a_client_that_never_closes_what_it_gave_back(make_broker):

@@ -44,8 +44,13 @@ def trespass(broker, pb, welcome, own, claim, task, name):
         session = wire.hello().session
         mine = wire.allocate(MIB, 1)
 
+        told = {}
+
         def ask(kind, message, **more):
-            return wire.request(getattr(pb, "TYPE_" + kind), message, **more).status
+            reply = wire.request(getattr(pb, "TYPE_" + kind), message, **more)
+            if reply.status == DENIED:
+                told[kind] = [field.name for field, _ in reply.ListFields()]
+            return reply.status
 
         answers = {
             "mine": mine.status,
@@ -64,6 +69,7 @@ def trespass(broker, pb, welcome, own, claim, task, name):
             "enter": ask("ENTER", pb.Enter(claim=claim), fd=os.pidfd_open(os.getpid())),
             "take_process": ask("CLAIM", pb.Claim(allocation=mine.allocation.id, host=host, chunks=1), fd=os.pidfd_open(task)),
         }
+        answers["told"] = told
         wire.send(pb.TYPE_GOODBYE, pb.Goodbye())
         wire.until_closed()
     try:
@@ -88,6 +94,9 @@ def test_a_stranger_touches_nothing(broker):
     name = before["hosts"][0]["name"]
     answers = as_stranger(lambda: trespass(broker, pb, welcome, own, claim.claim, task.pid, name))
     assert answers.pop("stolen") is False, "another user's session was taken over with its token"
+    told = answers.pop("told")
+    assert {"RELEASE", "CLAIM", "WANT", "SHRINK", "CLOSE"} <= set(told)
+    assert all(fields == ["status", "text"] for fields in told.values()), f"a refusal tells of another's lease: {told}"
     assert answers.pop("mine") == 0, "an ordinary user may lease memory"
     allowed = {what: status for what, status in answers.items() if status not in (DENIED, NOT_FOUND)}
     assert not allowed, f"should have been denied: {allowed}"

@@ -150,6 +150,58 @@ static void test_kill_survives(void **state)
     world_close(&w);
 }
 
+static void close_claim(world *w, session_id s, generation g, bool kill)
+{
+    core_event e = world_request(w, s, EVENT_CLOSE);
+    e.close.gen = g;
+    e.close.kill = kill;
+    world_step(w, &e);
+}
+
+/* A close that kills hastens one that waits; both are answered when the claim ends. */
+static void test_kill_after_a_polite_close(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), stranger = world_session(&w, 1001, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    close_claim(&w, s, g, false);
+    assert_null(world_reply(&w));
+    assert_false(world_order(&w, ORDER_END, 0)->kill);
+    close_claim(&w, s, g, false);
+    assert_int_equal(world_reply(&w)->status, STATUS_BUSY);
+    assert_null(world_order(&w, ORDER_END, 0));
+    close_claim(&w, stranger, g, true);
+    assert_int_equal(world_reply(&w)->status, STATUS_DENIED);
+    assert_int_equal(world_reply(&w)->allocation.v, 0);
+    assert_null(world_order(&w, ORDER_END, 0));
+    world_tick(&w, 100);
+    close_claim(&w, s, g, true);
+    assert_null(world_reply(&w));
+    assert_int_equal(world_order(&w, ORDER_END, 0)->gen.v, g.v);
+    assert_true(world_order(&w, ORDER_END, 0)->kill);
+    close_claim(&w, s, g, true);
+    assert_int_equal(world_reply(&w)->status, STATUS_BUSY);
+    world_drained(&w, h, g);
+    uint64_t answered[2] = {0}, n = 0;
+    for (uint32_t i = 0; i < w.effects.count; i++) {
+        if (w.effects.items[i].kind != EFFECT_REPLY)
+            continue;
+        assert_true(n < 2);
+        assert_int_equal(w.effects.items[i].reply.status, 0);
+        answered[n++] = w.effects.items[i].reply.number.v;
+    }
+    assert_int_equal(n, 2);
+    assert_int_equal(answered[1], answered[0] + 2); /* between them was the one that was BUSY */
+    world_replay(&w);
+    world_close(&w);
+}
+
 /* Until its agent has told, nobody knows whether processes are left: not a reason for quarantine. */
 static void test_unknown_is_not_empty(void **state)
 {
@@ -275,10 +327,14 @@ static void test_another_claim_has_the_process(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_debt_is_paid_first), cmocka_unit_test(test_quarantine),
-        cmocka_unit_test(test_kill_survives),      cmocka_unit_test(test_unknown_is_not_empty),
-        cmocka_unit_test(test_resize_again),       cmocka_unit_test(test_resize_without_its_session),
-        cmocka_unit_test(test_refused_and_silent), cmocka_unit_test(test_another_claim_has_the_process)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_debt_is_paid_first),
+                                       cmocka_unit_test(test_quarantine),
+                                       cmocka_unit_test(test_kill_survives),
+                                       cmocka_unit_test(test_kill_after_a_polite_close),
+                                       cmocka_unit_test(test_unknown_is_not_empty),
+                                       cmocka_unit_test(test_resize_again),
+                                       cmocka_unit_test(test_resize_without_its_session),
+                                       cmocka_unit_test(test_refused_and_silent),
+                                       cmocka_unit_test(test_another_claim_has_the_process)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
