@@ -30,6 +30,8 @@ static int status_of_errno(int error)
     case EBUSY:
     case ENOTEMPTY:
         return STATUS_STATE;
+    case ENOMEM:
+        return STATUS_NO_MEMORY;
     default:
         return STATUS_SYSTEM;
     }
@@ -295,12 +297,13 @@ int cgroup_list(int books_dir, generations *ret)
     uint64_t *items = calloc(CLAIMS_MAX, sizeof *items);
     uint32_t count = 0;
     if (!dir || !items) {
+        int r = items ? status_of_errno(errno) : STATUS_NO_MEMORY;
         if (dir)
             closedir(dir);
         else if (fd >= 0)
             close(fd);
         free(items);
-        return items ? STATUS_SYSTEM : STATUS_NO_MEMORY;
+        return r;
     }
     for (struct dirent *entry; count < CLAIMS_MAX && (entry = readdir(dir));)
         if (generation_of(entry->d_name, &items[count]))
@@ -331,9 +334,10 @@ static int each_inner(int dir, int depth, int (*visit)(int dir, const char *name
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
     if (!folder) {
+        int r = status_of_errno(errno);
         if (fd >= 0)
             close(fd);
-        return STATUS_SYSTEM;
+        return r;
     }
     int r = 0;
     for (struct dirent *entry; r == 0 && (entry = readdir(folder));)

@@ -102,16 +102,33 @@ void claim_on_timer(uv_timer_t *timer)
 
 /* ---- life ---- */
 
-void claim_watch_events(claim *c)
+int claim_watch_events(claim *c)
 {
     group_event files[GROUP_EVENTS];
     uint32_t n = claim_ops(c)->events(c->group, files);
     for (uint32_t i = 0; i < n; i++) {
         int fd = fcntl(files[i].fd, F_DUPFD_CLOEXEC, 0);
         claim_ops(c)->event_clear(c->group, files[i].fd);
-        if (fd < 0 || watch_create(&c->events[i], c->world->set, fd, files[i].events, on_event, c) < 0)
+        int r = STATUS_SYSTEM;
+        if (fd >= 0)
+            r = watch_create(&c->events[i], c->world->set, fd, files[i].events, on_event, c);
+        if (r == STATUS_NO_MEMORY)
+            return r;
+        if (r < 0)
             claim_notice(c, "warning", "events of its group cannot be watched");
     }
+    return 0;
+}
+
+/* Before it has a timer. */
+static void create_undo(claim *c, bool made)
+{
+    for (uint32_t i = 0; i < GROUP_EVENTS; i++)
+        watch_destroy(c->events[i]);
+    if (made && claim_ops(c)->remove(c->group) < 0)
+        claim_notice(c, "warning", "its group could not be removed");
+    claim_ops(c)->close(c->group);
+    free(c);
 }
 
 int claim_create(claim **ret, claim_world *world, const claim_order *order, bool make)
@@ -133,12 +150,16 @@ int claim_create(claim **ret, claim_world *world, const claim_order *order, bool
         free(c);
         return r;
     }
+    r = claim_watch_events(c);
+    if (r < 0) {
+        create_undo(c, made);
+        return r;
+    }
     uv_timer_init(world->loop, &c->timer);
     c->timer.data = c;
     claim_task_begin(c);
     c->entered = !made;
     c->brought = !made && claim_ops(c)->limited; /* who can tell: seen by the first look */
-    claim_watch_events(c);
     if (!made)
         claim_sample_soon(c);
     if (!made && claim_ops(c)->members_by_watch)

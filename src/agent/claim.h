@@ -108,7 +108,10 @@ struct claim {
     uv_timer_t timer;                              /* the earliest of the four */
     uint64_t sample_at, look_at, limit_at, oom_at; /* loop time; 0 = not armed */
     uint64_t sample_step, look_step, oom_step;
-    bool reclaiming;              /* a job in the thread pool holds this claim */
+    uv_work_t reclaim; /* a job in the thread pool; it holds this claim while `reclaiming` */
+    int reclaim_fd;
+    bytes_t reclaim_most;
+    bool reclaiming;
     bool released, handle_closed; /* both, and not reclaiming: it is freed */
 
     /* orders in line; the first is being carried out while EMPTYING */
@@ -130,8 +133,8 @@ struct claim {
 };
 
 /*
- * Makes or finds the group. `make` as backend open(). On failure nothing is left behind. The claim is OPEN; an adopted
- * one counts as entered.
+ * Makes or finds the group. `make` as backend open(). On failure, as for want of memory, nothing is left behind. The
+ * claim is OPEN; an adopted one counts as entered.
  */
 int claim_create(claim **ret, claim_world *world, const claim_order *order, bool make);
 /* Lets go: watches and descriptors; the group stays. Orders in line are dropped. Memory goes with the loop's next

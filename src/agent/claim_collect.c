@@ -27,7 +27,8 @@ static void claim_remake(claim *c)
     c->used = 0;
     claim_task_begin(c);
     c->entered = !made;
-    claim_watch_events(c);
+    if (claim_watch_events(c) < 0)
+        claim_notice(c, "warning", "no memory to watch events of its group");
     claim_notice(c, "warning", "its group had vanished; it was made again");
 }
 

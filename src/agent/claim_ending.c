@@ -11,14 +11,6 @@
 
 #define CLOSE_LOOK_MS 512u /* a group that cannot be removed for so long is left, and reported */
 
-typedef struct {
-    uv_work_t work;
-    claim *claim;
-    const backend_ops *ops;
-    int fd;
-    bytes_t most;
-} reclaim_job;
-
 void claim_free(claim *c)
 {
     if (!c->released || !c->handle_closed || c->reclaiming)
@@ -29,17 +21,15 @@ void claim_free(claim *c)
 
 static void reclaim_work(uv_work_t *work)
 {
-    reclaim_job *job = work->data;
-    (void)job->ops->reclaim(job->fd, job->most); /* what could not be dropped shows in the next look */
+    const claim *c = work->data;
+    (void)claim_ops(c)->reclaim(c->reclaim_fd, c->reclaim_most); /* what could not be dropped shows in the next look */
 }
 
 static void reclaim_done(uv_work_t *work, int status)
 {
-    reclaim_job *job = work->data;
-    claim *c = job->claim;
+    claim *c = work->data;
     (void)status;
-    close(job->fd);
-    free(job);
+    close(c->reclaim_fd);
     c->reclaiming = false;
     if (c->released)
         claim_free(c);
@@ -49,18 +39,12 @@ static void reclaim_done(uv_work_t *work, int status)
 
 static void reclaim_start(claim *c)
 {
-    reclaim_job *job = c->reclaiming ? NULL : calloc(1, sizeof *job);
-    if (!job)
+    if (c->reclaiming || claim_ops(c)->reclaim_fd(c->group, &c->reclaim_fd) < 0)
         return; /* the next look tries again */
-    *job = (reclaim_job){.claim = c, .ops = claim_ops(c), .most = c->used, .fd = -1};
-    job->work.data = job;
-    if (claim_ops(c)->reclaim_fd(c->group, &job->fd) < 0) {
-        free(job);
-        return;
-    }
-    if (uv_queue_work(c->world->loop, &job->work, reclaim_work, reclaim_done) < 0) {
-        close(job->fd);
-        free(job);
+    c->reclaim.data = c;
+    c->reclaim_most = c->used;
+    if (uv_queue_work(c->world->loop, &c->reclaim, reclaim_work, reclaim_done) < 0) {
+        close(c->reclaim_fd);
         return;
     }
     c->reclaiming = true;

@@ -40,6 +40,6 @@ void claim_free(claim *c); /* once it is released, its handle closed and no job 
 /* claim.c */
 void claim_advance(claim *c);
 void claim_on_timer(uv_timer_t *timer);
-void claim_watch_events(claim *c);
+int claim_watch_events(claim *c); /* STATUS_NO_MEMORY; what else goes wrong is reported */
 
 #endif

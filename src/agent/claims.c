@@ -12,7 +12,8 @@
 #include "agent/members.h"
 #include "base/status.h"
 
-#define BUCKETS 1024u
+#define BUCKETS         1024u
+#define PROCESSES_USUAL 1024u /* of one claim */
 
 struct claims {
     claim_world world;
@@ -21,7 +22,10 @@ struct claims {
     uint64_t highest; /* generation opened */
     uint64_t issued;  /* highest generation that the books ever gave, as the broker said */
     bool ready;       /* the live set is complete */
+    bool incomplete;  /* one of the live set was not found: a group that no claim knows may be its */
+    bool again;       /* strangers are to be looked at again soon */
     char books[BOOKS_MAX];
+    pids processes;        /* of one claim at a time */
     generations strangers; /* groups that no claim knows, as last listed: told once */
 };
 
@@ -53,6 +57,11 @@ int claims_create(claims **ret, uv_loop_t *loop, backend *b, watchpid *set, cons
     claims *all = calloc(1, sizeof *all);
     if (!all)
         return STATUS_NO_MEMORY;
+    int r = pids_reserve(&all->processes, PROCESSES_USUAL);
+    if (r < 0) {
+        free(all);
+        return r;
+    }
     all->world = (claim_world){.loop = loop, .backend = b, .all = all, .set = set, .sink = *sink, .sample_ms = 1000};
     *ret = all;
     return 0;
@@ -70,6 +79,7 @@ void claims_destroy(claims *all)
     if (!all)
         return;
     assert(all->count == 0);
+    pids_free(&all->processes);
     free(all->strangers.items);
     free(all);
 }
@@ -81,7 +91,7 @@ uint32_t claims_count(const claims *all)
 
 int claims_books(claims *all, const char *books, uint64_t issued)
 {
-    all->ready = false;
+    all->ready = all->incomplete = false;
     all->issued = issued;
     if (!books_valid(books))
         return STATUS_INVALID;
@@ -91,12 +101,14 @@ int claims_books(claims *all, const char *books, uint64_t issued)
     int r = all->world.backend->ops->books(all->world.backend, books);
     if (r < 0)
         return r;
-    snprintf(all->books, sizeof all->books, "%s", books);
-    all->highest = 0;
     generations found;
     r = all->world.backend->ops->list(all->world.backend, &found);
-    if (r < 0)
+    if (r < 0) {
+        all->books[0] = 0; /* what was opened of these is not known: asked again with the next welcome */
         return r;
+    }
+    snprintf(all->books, sizeof all->books, "%s", books);
+    all->highest = 0;
     for (uint32_t i = 0; i < found.count; i++)
         if (found.items[i] > all->highest)
             all->highest = found.items[i];
@@ -121,41 +133,57 @@ static bool among(const generations *g, uint64_t gen)
 
 /*
  * A group whose generation the books gave, but which is no living claim's, is over: its agent died between drained and
- * removed. With nothing in it nothing is lost by removing it. Answers whether it is gone.
+ * removed. With nothing in it nothing is lost by removing it. `ret_gone` tells; fails when it could not be seen.
  */
-static bool remove_over(claims *all, uint64_t gen)
+static int remove_over(claims *all, uint64_t gen, bool *ret_gone)
 {
     const backend_ops *ops = all->world.backend->ops;
     group *g;
-    bool made;
+    bool made, gone = false;
     members inside;
     bytes_t used;
-    if (gen > all->issued || ops->open(all->world.backend, gen, 0, false, &g, &made) < 0)
-        return false;
-    bool gone = false;
-    if (members_open(g, 1, &inside) == 0) {
+    int r = gen > all->issued ? STATUS_NOT_FOUND : ops->open(all->world.backend, gen, 0, false, &g, &made);
+    if (r < 0) {
+        *ret_gone = false;
+        return r == STATUS_NO_MEMORY ? r : 0;
+    }
+    r = members_open(g, 1, &inside);
+    if (r == 0) {
         bool empty = inside.total == 0;
         members_close(&inside);
         gone = empty && ops->use(g, &used) == 0 && used <= MIB(1) && ops->remove(g) == 0;
     }
     ops->close(g);
-    return gone;
+    *ret_gone = gone;
+    return r == STATUS_NO_MEMORY ? r : 0;
 }
 
-/* Tells of groups that no claim knows, unless it was told before. */
+/* Tells of groups that no claim knows, unless it was told before. What there is no memory for is done a little later.
+ */
 static void strangers_tell(claims *all)
 {
     generations found;
-    if (all->world.backend->ops->list(all->world.backend, &found) < 0) {
-        all->world.sink.notice(all->world.sink.context, "warning", "the groups of this host cannot be listed");
+    all->again = false;
+    if (all->incomplete)
+        return;
+    int r = all->world.backend->ops->list(all->world.backend, &found);
+    all->again = r == STATUS_NO_MEMORY;
+    if (r < 0) {
+        if (!all->again)
+            all->world.sink.notice(all->world.sink.context, "warning", "the groups of this host cannot be listed");
         return;
     }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < found.count; i++) {
         uint64_t gen = found.items[i];
+        bool gone;
         if (*claims_at(all, gen))
             continue;
-        if (remove_over(all, gen)) {
+        if (remove_over(all, gen, &gone) < 0) {
+            all->again = true;
+            continue;
+        }
+        if (gone) {
             notice(all, gen, "its claim was over; its empty group was removed");
             continue;
         }
@@ -166,6 +194,12 @@ static void strangers_tell(claims *all)
     found.count = kept;
     free(all->strangers.items);
     all->strangers = found;
+}
+
+void claims_retry(claims *all)
+{
+    if (all->ready && all->again)
+        strangers_tell(all);
 }
 
 void claims_collect(claims *all)
@@ -243,9 +277,10 @@ static void claims_open(claims *all, claim_order *order)
         r = claims_add(all, order, order->generation > all->highest, &c);
     if (r < 0) {
         refuse(all, order, r == STATUS_NOT_FOUND ? STATUS_STALE : r,
-               r == STATUS_NOT_FOUND ? "this generation was opened before, and its group is gone"
-               : r == STATUS_LIMIT   ? "this host has as many claims as its agent can keep"
-                                     : "the kernel would not make the group");
+               r == STATUS_NOT_FOUND   ? "this generation was opened before, and its group is gone"
+               : r == STATUS_LIMIT     ? "this host has as many claims as its agent can keep"
+               : r == STATUS_NO_MEMORY ? "the host's agent has no memory for another claim; try again later"
+                                       : "the kernel would not make the group");
         return;
     }
     if (order->pidfd < 0) {
@@ -257,22 +292,27 @@ static void claims_open(claims *all, claim_order *order)
         claim_undo(c); /* its process may not enter: leave no trace */
 }
 
-/* One of the live set. Its group may have vanished with a crash between commit and order, or while a host slept. */
-static void claims_expect(claims *all, claim_order *order)
+/*
+ * One of the live set. Its group may have vanished with a crash between commit and order, or while a host slept.
+ * Without memory the claim would be missing from the set: then the whole set is asked for again.
+ */
+static int claims_expect(claims *all, claim_order *order)
 {
     claim *c = *claims_at(all, order->generation);
     int r = 0;
     if (order->generation == 0 || order->bytes == 0)
-        return;
+        return 0;
     if (!c)
         r = claims_add(all, order, !order->ending, &c);
     if (r == STATUS_NOT_FOUND) {
         all->world.sink.drained(all->world.sink.context, &(claim_view){.generation = order->generation});
-        return;
+        return 0;
     }
     if (r < 0) {
-        notice(all, order->generation, "its group can be neither found nor made");
-        return;
+        notice(all, order->generation,
+               r == STATUS_NO_MEMORY ? "no memory to keep it" : "its group can be neither found nor made");
+        all->incomplete = true;
+        return r == STATUS_NO_MEMORY ? r : 0;
     }
     c->expected = true;
     c->uid = order->uid;
@@ -280,23 +320,26 @@ static void claims_expect(claims *all, claim_order *order)
     c->bytes = order->bytes;
     if (order->ending)
         claim_end(c, order->kill);
+    return 0;
 }
 
-static void claims_end(claims *all, claim_order *order)
+/* Only a group that is not there has drained: one that could not be opened is ended when the broker orders it again. */
+static int claims_end(claims *all, claim_order *order)
 {
     claim *c = *claims_at(all, order->generation);
-    if (c) {
+    int r = c ? 0 : claims_add(all, order, false, &c);
+    if (r == 0)
         claim_end(c, order->kill);
-        return;
-    }
-    if (claims_add(all, order, false, &c) == 0)
-        claim_end(c, order->kill);
-    else
+    else if (r == STATUS_NOT_FOUND)
         all->world.sink.drained(all->world.sink.context, &(claim_view){.generation = order->generation});
+    else
+        notice(all, order->generation, "its group cannot be opened: it cannot be ended now");
+    return r == STATUS_NO_MEMORY ? r : 0;
 }
 
-void claims_order(claims *all, claim_order *order)
+int claims_order(claims *all, claim_order *order)
 {
+    int r = 0;
     claim *c = *claims_at(all, order->generation);
     bool admits = order->kind == CLAIM_ORDER_EXPECT || all->ready;
     if (!admits) {
@@ -306,17 +349,17 @@ void claims_order(claims *all, claim_order *order)
         } else {
             refuse(all, order, STATUS_STATE, "an order came before the live set was complete");
         }
-        return;
+        return 0;
     }
     switch (order->kind) {
     case CLAIM_ORDER_EXPECT:
-        claims_expect(all, order);
+        r = claims_expect(all, order);
         break;
     case CLAIM_ORDER_OPEN:
         claims_open(all, order);
         break;
     case CLAIM_ORDER_END:
-        claims_end(all, order);
+        r = claims_end(all, order);
         break;
     case CLAIM_ORDER_CLOSE:
         if (c)
@@ -336,6 +379,7 @@ void claims_order(claims *all, claim_order *order)
         break;
     }
     order_drop(order);
+    return r;
 }
 
 int claims_others(const claims *all, uint64_t but, pid_t wanted, pids *to, uint64_t *ret_holder)
@@ -362,7 +406,7 @@ int claims_others(const claims *all, uint64_t but, pid_t wanted, pids *to, uint6
 
 int claims_measure(claims *all, bool with_processes, claim_visit visit, void *context)
 {
-    pids processes = {0};
+    pids processes = all->processes; /* kept: measuring must not wait for memory */
     int result = 0;
     for (uint32_t i = 0; i < BUCKETS; i++)
         for (claim *c = all->buckets[i]; c; c = c->next) {
@@ -378,6 +422,6 @@ int claims_measure(claims *all, bool with_processes, claim_visit visit, void *co
             claim_view view = claim_see(c);
             visit(context, &view, &processes);
         }
-    pids_free(&processes);
+    all->processes = processes;
     return result;
 }

@@ -25,10 +25,15 @@ int claims_books(claims *all, const char *books, uint64_t issued);
 void claims_ready(claims *all, uint64_t sample_ms);
 /* Periodic: claims against groups, both ways. A group that is not known is reported once, as claims_ready() does. */
 void claims_collect(claims *all);
+/* Groups that could not be looked at for want of memory, once more. Cheap when there is nothing. */
+void claims_retry(claims *all);
 /* The link is gone: orders that wait are dropped, nothing is admitted; claims go on. */
 void claims_unlink(claims *all);
-/* Carries out an order; takes its pidfd. Answers through the sink, now or later. */
-void claims_order(claims *all, claim_order *order);
+/*
+ * Carries out an order; takes its pidfd. Answers through the sink, now or later. STATUS_NO_MEMORY: an order that has no
+ * answer (EXPECT, END) could not be kept; all must be said again, on a new link.
+ */
+int claims_order(claims *all, claim_order *order);
 
 /* Calls for each claim with a fresh measurement. STATUS_NOT_FOUND when a group vanished meanwhile. */
 typedef void (*claim_visit)(void *context, const claim_view *view, const pids *processes);

@@ -12,25 +12,34 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/members.h"
 #include "agent/sample.h"
 #include "agent/watchpid.h"
 #include "base/status.h"
 #include "granary.pb-c.h"
 #include "proto/channel.h"
+#include "proto/scratch.h"
 
 #define COLLECT_MS 60000u     /* when the broker does not say */
 #define UNSENT_MAX (8u << 20) /* of answers and samples: far above one sample of a full table */
+#define SCRATCH    (4u << 20) /* one frame of orders, unpacked; or one sample of a full table */
+
+_Static_assert(CLAIMS_MAX *(sizeof(sample_row) + sizeof(Granary__AgentClaimUse) + sizeof(void *)) < SCRATCH,
+               "a sample needs no other memory");
 
 struct agent_link {
     link_options options;
     claims *claims;
     channel *channel; /* NULL: down */
+    scratch scratch;  /* orders are unpacked here: an order to end must not fail for want of memory */
     uv_poll_t *poll;  /* allocated for each link: its handle closes later than it */
     int events;       /* polled for */
     uv_prepare_t flush;
     uv_timer_t timer;
     uv_timer_t collect;
     uint64_t number; /* of our last frame */
+    uint32_t starved;
+    bool blind; /* the last sample failed */
     bool welcomed;
     char books[BOOKS_MAX];
     char boot_id[40];
@@ -38,14 +47,20 @@ struct agent_link {
 
 static void link_down(agent_link *l);
 
+/* What cannot be sent is learnt from the next hello. A sample or a notice that there is no memory for may be missed. */
 static void send_message(agent_link *l, uint16_t type, const ProtobufCMessage *message)
 {
     if (!l->channel)
         return;
-    if (channel_send(l->channel, type, ++l->number, 0, message, -1) < 0) {
-        fprintf(stderr, "granary-agent: the broker does not read its answers; the link is dropped\n");
-        link_down(l);
-    }
+    int r = channel_send(l->channel, type, ++l->number, 0, message, -1);
+    bool may_be_missed =
+        type == GRANARY__MESSAGE_TYPE__TYPE_AGENT_SAMPLE || type == GRANARY__MESSAGE_TYPE__TYPE_AGENT_NOTICE;
+    if (r == 0 || (r == STATUS_NO_MEMORY && may_be_missed))
+        return;
+    fprintf(stderr, "granary-agent: %s; the link is dropped\n",
+            r == STATUS_NO_MEMORY ? "no memory for an answer to the broker" : "the broker does not read its answers");
+    l->starved += r == STATUS_NO_MEMORY;
+    link_down(l);
 }
 
 /* ---- the claims' sink ---- */
@@ -96,51 +111,60 @@ static void on_drained(void *context, const claim_view *view)
 
 /* ---- samples ---- */
 
-static void send_sample(agent_link *l, const sample *s)
+static int send_sample(agent_link *l, const sample *s)
 {
     Granary__AgentSample message = GRANARY__AGENT_SAMPLE__INIT;
-    Granary__AgentClaimUse *uses = calloc(s->count ? s->count : 1, sizeof *uses);
-    Granary__AgentClaimUse **list = calloc(s->count ? s->count : 1, sizeof *list);
-    if (uses && list) {
-        for (uint32_t i = 0; i < s->count; i++) {
-            granary__agent_claim_use__init(&uses[i]);
-            uses[i].claim = s->rows[i].view.generation;
-            uses[i].used = s->rows[i].view.used;
-            uses[i].peak = s->rows[i].view.peak;
-            uses[i].processes = s->rows[i].view.processes;
-            uses[i].cause = s->rows[i].view.cause;
-            uses[i].pids = s->rows[i].pids;
-            uses[i].n_pids = s->rows[i].n_pids;
-            list[i] = &uses[i];
-        }
-        message.in_use = s->in_use;
-        message.claims_used = s->claims_used;
-        message.claims = list;
-        message.n_claims = s->count;
-        send_message(l, GRANARY__MESSAGE_TYPE__TYPE_AGENT_SAMPLE, &message.base);
+    Granary__AgentClaimUse *uses = scratch_take(&l->scratch, s->count * sizeof *uses);
+    Granary__AgentClaimUse **list = scratch_take(&l->scratch, s->count * sizeof *list);
+    if (!uses || !list)
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < s->count; i++) {
+        granary__agent_claim_use__init(&uses[i]);
+        uses[i].claim = s->rows[i].view.generation;
+        uses[i].used = s->rows[i].view.used;
+        uses[i].peak = s->rows[i].view.peak;
+        uses[i].processes = s->rows[i].view.processes;
+        uses[i].cause = s->rows[i].view.cause;
+        uses[i].pids = s->rows[i].pids;
+        uses[i].n_pids = s->rows[i].n_pids;
+        list[i] = &uses[i];
     }
-    free(uses);
-    free(list);
+    message.in_use = s->in_use;
+    message.claims_used = s->claims_used;
+    message.claims = list;
+    message.n_claims = s->count;
+    send_message(l, GRANARY__MESSAGE_TYPE__TYPE_AGENT_SAMPLE, &message.base);
+    return 0;
 }
 
+static int sample_once(agent_link *l)
+{
+    sample s;
+    int r = sample_take(&s, l->claims, l->options.proc, &l->scratch);
+    if (r == 0)
+        r = send_sample(l, &s);
+    scratch_reset(&l->scratch);
+    return r;
+}
+
+/* Says once that this host cannot be measured, until it can. */
 static void on_sample(uv_timer_t *timer)
 {
     agent_link *l = timer->data;
-    sample s;
-    int r = sample_take(&s, l->claims, l->options.proc);
+    claims_retry(l->claims);
+    int r = sample_once(l);
     if (r == STATUS_STALE)
-        r = sample_take(&s, l->claims, l->options.proc);
+        r = sample_once(l);
     if (r == STATUS_STALE) { /* not only a claim that ended meanwhile: perhaps a group has vanished */
         claims_collect(l->claims);
-        r = sample_take(&s, l->claims, l->options.proc); /* else with the next tick */
+        r = sample_once(l); /* else with the next tick */
     }
-    if (r < 0) {
-        if (r != STATUS_STALE)
-            on_notice(l, "error", "the memory of this host cannot be measured");
-        return;
-    }
-    send_sample(l, &s);
-    sample_free(&s);
+    bool blind = r < 0 && r != STATUS_STALE;
+    if (blind && !l->blind)
+        on_notice(l, "error",
+                  r == STATUS_NO_MEMORY ? "no memory to measure this host"
+                                        : "the memory of this host cannot be measured");
+    l->blind = blind;
 }
 
 static void on_collect(uv_timer_t *timer)
@@ -175,13 +199,11 @@ static claim_order_kind kind_of(uint16_t type)
 
 static int take_order(agent_link *l, frame *f)
 {
-    Granary__AgentClaim *body = granary__agent_claim__unpack(NULL, f->header.length, f->body);
+    Granary__AgentClaim *body = granary__agent_claim__unpack(&l->scratch.allocator, f->header.length, f->body);
     claim_order order = {.kind = kind_of(f->header.type), .pidfd = f->fd};
     f->fd = -1;
     if (!body || !order.kind) {
         order_drop(&order);
-        if (body)
-            granary__agent_claim__free_unpacked(body, NULL);
         return STATUS_PROTOCOL;
     }
     order.generation = body->claim;
@@ -194,14 +216,12 @@ static int take_order(agent_link *l, frame *f)
     order.kill = body->kill;
     order.ending = body->ending;
     order.running = body->running;
-    granary__agent_claim__free_unpacked(body, NULL);
-    claims_order(l->claims, &order);
-    return 0;
+    return claims_order(l->claims, &order);
 }
 
 static int take_welcome(agent_link *l, const frame *f)
 {
-    Granary__AgentWelcome *body = granary__agent_welcome__unpack(NULL, f->header.length, f->body);
+    Granary__AgentWelcome *body = granary__agent_welcome__unpack(&l->scratch.allocator, f->header.length, f->body);
     if (!body)
         return STATUS_PROTOCOL;
     int r = claims_books(l->claims, body->broker_id, body->highest);
@@ -209,22 +229,23 @@ static int take_welcome(agent_link *l, const frame *f)
         snprintf(l->books, sizeof l->books, "%s", body->broker_id);
         l->welcomed = true;
         channel_set_state(l->channel, PEER_BROKER_TO_AGENT);
-    } else {
+    } else if (r == STATUS_INVALID) {
         fprintf(stderr, "granary-agent: the broker's id is refused: 1 to %u letters, digits, - or _ are expected\n",
                 BOOKS_MAX - 1);
+    } else {
+        fprintf(stderr, "granary-agent: the groups of these books cannot be listed: %s\n", status_text(r));
     }
-    granary__agent_welcome__free_unpacked(body, NULL);
     return r;
 }
 
 static int take_ready(agent_link *l, const frame *f)
 {
-    Granary__AgentReady *body = granary__agent_ready__unpack(NULL, f->header.length, f->body);
+    Granary__AgentReady *body = granary__agent_ready__unpack(&l->scratch.allocator, f->header.length, f->body);
     if (!body)
         return STATUS_PROTOCOL;
     uint64_t ms = l->options.sample_ms ? l->options.sample_ms : body->sample_ms ? body->sample_ms : 1000;
     uint64_t collect_ms = body->collect_ms ? body->collect_ms : COLLECT_MS;
-    granary__agent_ready__free_unpacked(body, NULL);
+    l->starved = 0;
     claims_ready(l->claims, ms);
     uv_timer_start(&l->collect, on_collect, collect_ms, collect_ms);
     uv_timer_start(&l->timer, on_sample, 0, ms);
@@ -239,10 +260,8 @@ static int take_frame(agent_link *l, frame *f)
     case GRANARY__MESSAGE_TYPE__TYPE_AGENT_READY:
         return take_ready(l, f);
     case GRANARY__MESSAGE_TYPE__TYPE_ERROR: {
-        Granary__Error *body = granary__error__unpack(NULL, f->header.length, f->body);
+        Granary__Error *body = granary__error__unpack(&l->scratch.allocator, f->header.length, f->body);
         fprintf(stderr, "granary-agent: the broker ends the link: %s\n", body ? body->text : "no reason given");
-        if (body)
-            granary__error__free_unpacked(body, NULL);
         return STATUS_LOST;
     }
     default:
@@ -262,13 +281,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         if (next == 0)
             break;
         r = next < 0 ? next : take_frame(l, &f);
+        scratch_reset(&l->scratch);
         if (next < 0)
             fprintf(stderr, "granary-agent: the link is dropped: %s\n", channel_why(l->channel));
         else if (f.fd >= 0)
             close(f.fd);
     }
-    if (l->channel && l->poll == poll && (gone < 0 || r < 0))
+    if (l->channel && l->poll == poll && (gone < 0 || r < 0)) {
+        l->starved += gone == STATUS_NO_MEMORY || r == STATUS_NO_MEMORY;
         link_down(l);
+    }
 }
 
 static void on_flush(uv_prepare_t *prepare)
@@ -362,8 +384,13 @@ int agent_link_create(agent_link **ret, const link_options *options, watchpid *s
     claim_sink sink = {.context = l, .answer = on_answer, .drained = on_drained, .notice = on_notice};
     int r = procfs_boot_id(options->proc, l->boot_id);
     if (r == 0)
+        r = members_prepare();
+    if (r == 0)
+        r = scratch_init(&l->scratch, SCRATCH);
+    if (r == 0)
         r = claims_create(&l->claims, options->loop, options->backend, set, &sink);
     if (r < 0) {
+        scratch_finish(&l->scratch);
         free(l);
         return r;
     }
@@ -378,12 +405,9 @@ int agent_link_create(agent_link **ret, const link_options *options, watchpid *s
     return 0;
 }
 
-int agent_link_up(agent_link *l, int fd)
+/* Takes `fd` also when it fails. */
+static int channel_open(agent_link *l, int fd)
 {
-    void (*lost)(void *) = l->options.lost;
-    l->options.lost = NULL; /* it is replaced, not lost */
-    link_down(l);
-    l->options.lost = lost;
     uv_poll_t *poll = calloc(1, sizeof *poll);
     int r = poll ? channel_create(&l->channel, fd, PEER_BROKER_TO_AGENT_NEW) : STATUS_NO_MEMORY;
     if (r < 0) {
@@ -401,14 +425,33 @@ int agent_link_up(agent_link *l, int fd)
     poll->data = l;
     l->poll = poll;
     l->events = UV_READABLE;
-    r = say_hello(l);
+    return 0;
+}
+
+int agent_link_up(agent_link *l, int fd)
+{
+    void (*lost)(void *) = l->options.lost;
+    l->options.lost = NULL; /* it is replaced, not lost; and a failure is told by the answer */
+    link_down(l);
+    int r = channel_open(l, fd);
+    if (r == 0)
+        r = channel_reserve(l->channel);
+    if (r == 0)
+        r = say_hello(l);
     if (r == 0)
         r = channel_flush(l->channel);
-    if (r == 0 && uv_poll_start(poll, UV_READABLE, on_readable) < 0)
+    if (r == 0 && uv_poll_start(l->poll, UV_READABLE, on_readable) < 0)
         r = STATUS_SYSTEM;
     if (r < 0)
         link_down(l);
+    l->starved += r == STATUS_NO_MEMORY;
+    l->options.lost = lost;
     return r;
+}
+
+uint32_t agent_link_starved(const agent_link *l)
+{
+    return l->starved;
 }
 
 bool agent_link_is_up(const agent_link *l)
@@ -431,5 +474,6 @@ void agent_link_destroy(agent_link *l)
     if (!l)
         return;
     claims_destroy(l->claims);
+    scratch_finish(&l->scratch);
     free(l);
 }

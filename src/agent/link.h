@@ -28,6 +28,8 @@ typedef struct agent_link agent_link;
 int agent_link_create(agent_link **ret, const link_options *options, watchpid *set);
 /* Takes over `fd` and says hello. The link is down again when this fails. */
 int agent_link_up(agent_link *l, int fd);
+/* Links in a row, since the last one that a live set was complete on, that failed for want of memory. */
+uint32_t agent_link_starved(const agent_link *l);
 bool agent_link_is_up(const agent_link *l);
 /* Closes handles; memory goes with agent_link_destroy() after the loop's last turn. */
 void agent_link_stop(agent_link *l);

@@ -5,6 +5,7 @@
  * go on under their limits. See docs/architecture.md for the control messages.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "agent/link.h"
 #include "agent/options.h"
 #include "agent/watchpid.h"
+#include "base/reserve.h"
 #include "base/status.h"
 
 typedef struct {
@@ -29,12 +31,18 @@ typedef struct {
     uv_signal_t term, interrupt;
     uv_timer_t relink;
     bool stopping;
+    int code; /* exit status */
 } agent;
 
 /* A link may end though both sides live on, when one has no memory for it. Whoever restarts makes a new one: waited for
  * first. */
 #define RELINK_MS       200u
 #define RELINK_AGAIN_MS 1000u
+#define STARVED_MAX     25u /* links in a row: some seconds of want; another process may fare better */
+
+/* Giving back the page cache of ended claims: slow, seldom. */
+#define POOL_THREADS      2
+#define POOL_THREADS_TEXT "2"
 
 static const char usage[] =
     "granary-agent - started by granaryd: measures a host and keeps its claims under their limits\n"
@@ -80,7 +88,13 @@ static void on_relink(uv_timer_t *timer)
 static void on_lost(void *context)
 {
     agent *a = context;
-    if (a->options.link_fd >= 0)
+    if (a->stopping)
+        return;
+    if (agent_link_starved(a->link) >= STARVED_MAX) {
+        fprintf(stderr, "granary-agent: no memory to speak with the broker: it ends, and is started again\n");
+        a->code = EXIT_NO_MEMORY;
+        agent_stop(a); /* the groups stay, and are found again */
+    } else if (a->options.link_fd >= 0)
         agent_stop(a); /* nobody will bring another one */
     else
         uv_timer_start(&a->relink, on_relink, RELINK_MS, RELINK_AGAIN_MS);
@@ -136,6 +150,41 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static void *pool_stack(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+static void pool_work(uv_work_t *work)
+{
+    (void)work;
+}
+
+/*
+ * The pool's threads are made with its first job, and libuv aborts when one cannot be: so all are made now, on stacks
+ * that threads of ours have left in libc's cache, and later a job costs no memory.
+ */
+static int pool_prepare(uv_loop_t *loop)
+{
+    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    static uv_work_t first;
+    pthread_t threads[POOL_THREADS];
+    int n = 0;
+    if (setenv("UV_THREADPOOL_SIZE", POOL_THREADS_TEXT, 1) < 0)
+        return STATUS_NO_MEMORY;
+    pthread_mutex_lock(&gate);
+    while (n < POOL_THREADS && pthread_create(&threads[n], NULL, pool_stack, &gate) == 0)
+        n++;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    if (n < POOL_THREADS || uv_queue_work(loop, &first, pool_work, NULL) < 0)
+        return STATUS_NO_MEMORY;
+    return 0;
+}
+
 static int agent_prepare(agent *a)
 {
     const agent_options *o = &a->options;
@@ -152,7 +201,9 @@ static int agent_prepare(agent *a)
     bytes_t total = backend_total(&where, memory.total); /* before a leaf of our own */
     if (o->memory && o->memory < total)
         total = o->memory;
-    r = backend_create(&a->backend, &where);
+    r = pool_prepare(&a->loop);
+    if (r == 0)
+        r = backend_create(&a->backend, &where);
     if (r == 0)
         r = watchpid_create(&a->set, &a->loop);
     if (r < 0)
@@ -201,23 +252,25 @@ int main(int argc, char **argv)
         fputs(usage, stdout);
         return 0;
     }
+    uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    if (uv_loop_init(&a.loop) < 0) {
+    int looped = uv_loop_init(&a.loop);
+    if (looped < 0) {
         fprintf(stderr, "granary-agent: cannot start: no memory or no descriptors for its loop\n");
-        return 1;
+        return looped == UV_ENOMEM ? EXIT_NO_MEMORY : 1;
     }
     int r = agent_prepare(&a);
     if (r == 0)
         r = agent_listen(&a);
     if (r < 0) {
         fprintf(stderr, "granary-agent: cannot start: %s\n", status_text(r));
-        return 1; /* the kernel takes back what was opened */
+        return r == STATUS_NO_MEMORY ? EXIT_NO_MEMORY : 1; /* the kernel takes back what was opened */
     }
     uv_run(&a.loop, UV_RUN_DEFAULT);
     agent_link_destroy(a.link);
     watchpid_destroy(a.set);
     backend_destroy(a.backend);
     procfs_close(&a.proc);
-    return uv_loop_close(&a.loop) == 0 ? 0 : 1;
+    return uv_loop_close(&a.loop) == 0 ? a.code : 1;
 }

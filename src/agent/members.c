@@ -9,6 +9,17 @@
 #include "agent/watchpid.h"
 #include "base/status.h"
 
+#define USUAL_COUNT 1024u /* of processes in one group */
+
+/* Kept from look to look: the end of a claim must not wait for memory. */
+static pids first, second;
+
+int members_prepare(void)
+{
+    int r = pids_reserve(&first, USUAL_COUNT);
+    return r < 0 ? r : pids_reserve(&second, USUAL_COUNT);
+}
+
 static int by_number(const void *a, const void *b)
 {
     pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
@@ -17,17 +28,19 @@ static int by_number(const void *a, const void *b)
 
 static int list(group *g, pids *to)
 {
+    to->count = 0;
+    to->cut = false;
     int r = g->owner->ops->processes(g, to);
     return r == STATUS_NOT_FOUND ? 0 : r;
 }
 
 int members_open(group *g, uint32_t most, members *ret)
 {
-    pids first = {0}, second = {0};
     pid_t held[MEMBERS_MAX] = {0};
     members m = {0};
     if (most > MEMBERS_MAX)
         most = MEMBERS_MAX;
+    second.count = 0;
     int r = list(g, &first);
     m.total = first.count;
     for (uint32_t i = 0; r == 0 && i < first.count && m.count < most; i++) {
@@ -49,8 +62,6 @@ int members_open(group *g, uint32_t most, members *ret)
             close(m.fds[i]);
     }
     m.count = kept;
-    pids_free(&first);
-    pids_free(&second);
     if (r == 0)
         *ret = m;
     return r;

@@ -18,6 +18,9 @@ typedef struct {
     uint32_t total; /* processes in the group; 0 = it is empty */
 } members;
 
+/* At the start: room for looks at groups of usual size, which then cost no memory. STATUS_NO_MEMORY. */
+int members_prepare(void);
+
 /* Up to `most` members. A group that is gone has none. The caller closes what it keeps, members_close() the rest. */
 int members_open(group *g, uint32_t most, members *ret);
 void members_close(members *m); /* closes every descriptor that is not -1 */

@@ -18,22 +18,28 @@
 
 static char text[PROCFS_TEXT_MAX];
 
+int pids_reserve(pids *p, uint32_t count)
+{
+    if (p->capacity >= count)
+        return 0;
+    pid_t *items = realloc(p->items, count * sizeof *items);
+    if (!items)
+        return STATUS_NO_MEMORY;
+    p->items = items;
+    p->capacity = count;
+    return 0;
+}
+
 int pids_add(pids *p, pid_t pid)
 {
     if (p->count == PIDS_MAX) {
         p->cut = true;
         return 0;
     }
-    if (p->count == p->capacity) {
-        uint32_t capacity = p->capacity ? p->capacity * 2 : 32;
-        pid_t *items = realloc(p->items, capacity * sizeof *items);
-        if (!items)
-            return STATUS_NO_MEMORY;
-        p->items = items;
-        p->capacity = capacity;
-    }
-    p->items[p->count++] = pid;
-    return 0;
+    int r = p->count < p->capacity ? 0 : pids_reserve(p, p->capacity ? p->capacity * 2 : 32);
+    if (r == 0)
+        p->items[p->count++] = pid;
+    return r;
 }
 
 bool pids_has(const pids *p, pid_t pid)

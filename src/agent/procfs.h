@@ -29,7 +29,8 @@ typedef struct {
     bool cut; /* there were more than PIDS_MAX */
 } pids;
 
-int pids_add(pids *p, pid_t pid); /* STATUS_NO_MEMORY; beyond PIDS_MAX sets `cut` and answers 0 */
+int pids_reserve(pids *p, uint32_t count); /* room for so many, now. STATUS_NO_MEMORY */
+int pids_add(pids *p, pid_t pid);          /* STATUS_NO_MEMORY; beyond PIDS_MAX sets `cut` and answers 0 */
 bool pids_has(const pids *p, pid_t pid);
 void pids_free(pids *p);
 

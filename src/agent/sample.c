@@ -44,13 +44,13 @@ static void second_look(void *context, const claim_view *view, const pids *proce
     c->seen++;
 }
 
-int sample_take(sample *ret, claims *all, const procfs *proc)
+int sample_take(sample *ret, claims *all, const procfs *proc, scratch *room)
 {
     sample taken = {0};
     uint32_t count = claims_count(all);
     counting before = {.to = &taken, .capacity = count}, after = {.to = &taken};
     procfs_memory memory = {0};
-    taken.rows = calloc(count ? count : 1, sizeof *taken.rows);
+    taken.rows = scratch_take(room, count * sizeof *taken.rows);
     if (!taken.rows)
         return STATUS_NO_MEMORY;
     int r = claims_measure(all, true, first_look, &before);
@@ -60,18 +60,10 @@ int sample_take(sample *ret, claims *all, const procfs *proc)
         r = claims_measure(all, false, second_look, &after);
     if (r == STATUS_NOT_FOUND || (r == 0 && before.seen != after.seen))
         r = STATUS_STALE;
-    if (r < 0) {
-        sample_free(&taken);
+    if (r < 0)
         return r;
-    }
     taken.in_use = memory.total - memory.available;
     taken.claims_used = before.sum / 2 + after.sum / 2;
     *ret = taken;
     return 0;
-}
-
-void sample_free(sample *s)
-{
-    free(s->rows);
-    *s = (sample){0};
 }

@@ -5,6 +5,7 @@
 #define GRANARY_AGENT_SAMPLE_H
 
 #include "agent/claims.h"
+#include "proto/scratch.h"
 
 #define SAMPLE_PIDS_MAX 16u /* named for each claim, for screens; `processes` tells how many there are */
 
@@ -23,9 +24,9 @@ typedef struct {
 
 /*
  * Measures claims, then the host, then claims again. STATUS_STALE when the set of groups changed meanwhile: the sample
- * is worth nothing, take the next one. `ret` must be freed.
+ * is worth nothing, take the next one. The rows lie in `room`, so that measuring goes on when there is no memory;
+ * STATUS_NO_MEMORY when they do not fit.
  */
-int sample_take(sample *ret, claims *all, const procfs *proc);
-void sample_free(sample *s);
+int sample_take(sample *ret, claims *all, const procfs *proc, scratch *room);
 
 #endif

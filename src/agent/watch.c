@@ -188,19 +188,23 @@ static bool belongs(const watch_group *g, pid_t pid, const member *parent)
            gen == g->base.generation;
 }
 
-static void watch_discover(watch_group *g, pid_t pid, const member *parent)
+/* A process that could not be looked at, for want of memory or descriptors, must not pass for one that is not there. */
+static int watch_discover(watch_group *g, pid_t pid, const member *parent)
 {
     procfs_process process;
     int pidfd;
-    if (is_member(g, pid) || pidfd_of(pid, &pidfd) < 0)
-        return;
+    if (is_member(g, pid))
+        return 0;
+    int r = pidfd_of(pid, &pidfd);
+    if (r < 0)
+        return r == STATUS_DEAD ? 0 : r;
     if (!belongs(g, pid, parent)) {
         close(pidfd);
-        return;
+        return 0;
     }
     if (g->count == 0 && procfs_process_read(g->base.owner->proc, pid, &process) == 0)
         g->uid = process.real;
-    (void)watch_keep(g, pid, pidfd); /* without memory it is found by the next look */
+    return watch_keep(g, pid, pidfd);
 }
 
 static void watch_drop_dead(watch_group *g)
@@ -223,23 +227,27 @@ static void watch_drop_dead(watch_group *g)
 static int watch_look(watch_group *g)
 {
     watcher *self = (watcher *)g->base.owner;
+    int r = 0;
     watch_drop_dead(g);
-    for (uint32_t i = 0; i < g->count; i++) {
+    for (uint32_t i = 0; r == 0 && i < g->count; i++) {
         pids children = {0};
         member parent = g->members[i];
-        (void)procfs_children(self->base.proc, parent.pid, &children); /* of one that has died: they carry the name */
-        for (uint32_t k = 0; k < children.count; k++)
-            watch_discover(g, children.items[k], &parent);
+        /* Of one that has died: they carry the name. */
+        if (procfs_children(self->base.proc, parent.pid, &children) == STATUS_NO_MEMORY)
+            r = STATUS_NO_MEMORY;
+        for (uint32_t k = 0; r == 0 && k < children.count; k++)
+            r = watch_discover(g, children.items[k], &parent);
         pids_free(&children);
     }
-    int r = watch_scan(self, g->stale);
+    if (r == 0)
+        r = watch_scan(self, g->stale);
     if (r < 0)
         return r;
     g->stale = false;
-    for (uint32_t i = 0; i < self->n_carriers; i++)
+    for (uint32_t i = 0; r == 0 && i < self->n_carriers; i++)
         if (self->carriers[i].generation == g->base.generation)
-            watch_discover(g, self->carriers[i].pid, NULL);
-    return 0;
+            r = watch_discover(g, self->carriers[i].pid, NULL);
+    return r;
 }
 
 static void watch_close(group *base)

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/reserve.h"
 #include "base/status.h"
 #include "core/view.h"
 #include "daemon/control.h"
@@ -47,6 +48,11 @@ static void on_session_over(void *userdata, session_id session)
 
 /* ---- turns ---- */
 
+static int other_code(int status)
+{
+    return status == STATUS_NO_MEMORY ? EXIT_NO_MEMORY : EXIT_OTHER;
+}
+
 void broker_end(broker *b, int code)
 {
     if (!b->ending)
@@ -65,7 +71,7 @@ void broker_step(broker *b, const core_event *event)
         return;
     log_write(b->log, LOG_ERROR, "status=%s a step of the core failed (event %d): the broker ends and recovers",
               status_name(r), (int)event->kind);
-    broker_end(b, EXIT_OTHER);
+    broker_end(b, other_code(r));
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -217,7 +223,7 @@ static void raise_descriptors(void)
 /* What is amiss with the state directory no restart mends; a shortage of memory may pass. */
 static int state_code(int status)
 {
-    return status == STATUS_NO_MEMORY ? EXIT_OTHER : EXIT_STATE;
+    return status == STATUS_NO_MEMORY ? EXIT_NO_MEMORY : EXIT_STATE;
 }
 
 static int open_books(broker *b)
@@ -239,7 +245,7 @@ static int open_books(broker *b)
     if (r < 0) {
         log_write(b->log, LOG_ERROR, "status=%s the tables cannot be made: lower max_ settings, or mend the times",
                   status_name(r));
-        return r == STATUS_INVALID ? EXIT_WRONG_USAGE : EXIT_OTHER;
+        return r == STATUS_INVALID ? EXIT_WRONG_USAGE : other_code(r);
     }
     recovered found;
     r = recovery_run(&b->driver, b->boot_id, &found, why, sizeof why);
@@ -297,7 +303,7 @@ int broker_open(broker *b, const broker_options *o, log_book *log)
     int read = settings_read(b, &b->config, why, sizeof why);
     if (read < 0) {
         log_write(log, LOG_ERROR, "%s", why);
-        return read == STATUS_NO_MEMORY ? EXIT_OTHER : EXIT_WRONG_USAGE;
+        return read == STATUS_NO_MEMORY ? EXIT_NO_MEMORY : EXIT_WRONG_USAGE;
     }
     log_set_level(log, b->config.log_level);
     raise_descriptors();
@@ -311,7 +317,7 @@ int broker_open(broker *b, const broker_options *o, log_book *log)
         r = open_loop(b);
     if (r < 0) {
         log_write(log, LOG_ERROR, "status=%s the broker cannot start", status_name(r));
-        return EXIT_OTHER;
+        return other_code(r);
     }
     b->room.default_notice = b->config.timers.notice_ms;
     int code = open_books(b);
@@ -321,7 +327,7 @@ int broker_open(broker *b, const broker_options *o, log_book *log)
     r = peers_open(b, o->listen_fd);
     if (r < 0) {
         log_write(log, LOG_ERROR, "status=%s the socket cannot be served", status_name(r));
-        return EXIT_OTHER;
+        return other_code(r);
     }
     control_send_books(o->control_fd, b->store->meta.broker_id);
     return b->failed ? b->exit_code : 0;

@@ -21,7 +21,7 @@
 #include "daemon/options.h"
 #include "daemon/peer.h"
 #include "daemon/requests.h"
-#include "daemon/scratch.h"
+#include "proto/scratch.h"
 #include "daemon/watch.h"
 
 /* What the supervisor tells its broker; borrowed for the broker's life. */

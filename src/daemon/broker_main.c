@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reserve.h"
 #include "daemon/broker.h"
 #include "daemon/control.h"
 
@@ -51,13 +52,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "granary-broker is started by granaryd: run `granary up` or granaryd(8)\n");
         return EXIT_WRONG_USAGE;
     }
+    uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C reaches the supervisor, which ends its children in order */
     log_book *log = log_create("broker", LOG_INFO);
     broker *b = log ? calloc(1, sizeof *b) : NULL;
     if (!b) {
         fprintf(stderr, "granary-broker: no memory\n");
-        return EXIT_OTHER;
+        return EXIT_NO_MEMORY;
     }
     int code = broker_open(b, &o, log);
     if (code == 0)

@@ -125,11 +125,11 @@ void child_forget(child *c)
     c->pid = 0;
 }
 
-int64_t child_pause(child *c, ms_t now)
+int64_t child_pause(child *c, ms_t now, bool shortage)
 {
     if (c->ready && now - c->started >= STABLE_MS)
         c->failures = 0;
-    if (!c->ready && c->failures + 1 >= GIVE_UP)
+    if (!c->ready && !shortage && c->failures + 1 >= GIVE_UP)
         return -1;
     int64_t pause = (int64_t)PAUSE_FIRST_MS << (c->failures < 10 ? c->failures : 10);
     c->failures++;

@@ -44,7 +44,10 @@ int child_start(child *c, uv_loop_t *loop, const child_command *command, uv_poll
 /* After its death was seen: forgets it. */
 void child_forget(child *c);
 
-/* Milliseconds to wait before it is started again; -1: it is given up. Call once for each death. */
-int64_t child_pause(child *c, ms_t now);
+/*
+ * Milliseconds to wait before it is started again; -1: it is given up, but never for a shortage of memory, which
+ * ends. Call once for each death.
+ */
+int64_t child_pause(child *c, ms_t now, bool shortage);
 
 #endif

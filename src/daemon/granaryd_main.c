@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
+#include "base/reserve.h"
 #include "daemon/supervisor.h"
 
 #define VERSION "0.1.0"
@@ -21,6 +23,7 @@ int main(int argc, char **argv)
         fputs(o.help ? options_help : "granaryd " VERSION "\n", stdout);
         return EXIT_ORDERLY;
     }
+    uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);
     bool system = geteuid() == 0 && !o.user_instance;
     const char *path = options_config_path(&o, system, default_path, sizeof default_path);
     static config c;

@@ -6,7 +6,8 @@
 
 #include "daemon/config.h"
 
-/* Exit codes of granaryd and granary-broker. Documented in granaryd(8); never renumber. */
+/* Exit codes of granaryd and granary-broker, which has one more: EXIT_NO_MEMORY of base/reserve.h. Documented in
+ * granaryd(8); never renumber. */
 enum {
     EXIT_ORDERLY = 0,
     EXIT_OTHER = 1,

@@ -9,7 +9,7 @@
 #define GRANARY_DAEMON_REQUESTS_H
 
 #include "core/core.h"
-#include "daemon/scratch.h"
+#include "proto/scratch.h"
 #include "proto/channel.h"
 
 #define REQUEST_WHY_MAX 200u

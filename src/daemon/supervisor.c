@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/reserve.h"
 #include "base/status.h"
 #include "daemon/child.h"
 #include "daemon/listen.h"
@@ -36,8 +37,9 @@ typedef struct {
     int exit_code;
 } supervisor;
 
-static void broker_start(supervisor *s);
 static void agent_start(supervisor *s);
+static void on_broker_timer(uv_timer_t *timer);
+static void on_agent_timer(uv_timer_t *timer);
 
 /* ---- ending ---- */
 
@@ -148,7 +150,15 @@ static void on_agent(uv_poll_t *poll, int status, int events)
 static void start(supervisor *s, child *c, const child_command *command, uv_poll_cb on_control)
 {
     int r = child_start(c, &s->loop, command, on_control, s);
-    if (r < 0) {
+    if (r < 0 && r != STATUS_NOT_FOUND && s->told_ready) { /* it has served before: a shortage, which ends */
+        int64_t pause = child_pause(c, uv_hrtime() / 1000000, true);
+        log_write(s->log, LOG_WARNING, "status=%s %s cannot be started now: tried again in %d ms", status_name(r),
+                  command->program, (int)pause);
+        if (c == &s->broker)
+            uv_timer_start(&s->broker_timer, on_broker_timer, (uint64_t)pause, 0);
+        else
+            uv_timer_start(&s->agent_timer, on_agent_timer, (uint64_t)pause, 0);
+    } else if (r < 0) {
         log_write(s->log, LOG_ERROR,
                   "status=%s %s cannot be started: it is neither beside granaryd nor in libexec/granary, or "
                   "there is no memory",
@@ -223,7 +233,8 @@ static void on_death(supervisor *s, child *c, const char *name, uv_timer_t *time
         end(s, code);
         return;
     }
-    int64_t pause = child_pause(c, uv_hrtime() / 1000000);
+    bool shortage = exited && number == EXIT_NO_MEMORY && s->told_ready; /* else nobody waits but for the answer */
+    int64_t pause = child_pause(c, uv_hrtime() / 1000000, shortage);
     if (pause < 0) {
         log_write(s->log, LOG_ERROR, "child=%s %s=%d it dies whenever it is started: granaryd gives up", name,
                   exited ? "status" : "signal", number);

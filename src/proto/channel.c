@@ -59,6 +59,7 @@ struct channel {
 
     uint8_t *out;
     size_t out_start, out_end, out_capacity, out_limit;
+    bool keeps;          /* never gives its last OUT_KEEP bytes back */
     uint64_t out_offset; /* of out[out_start] */
     riders out_fds;
 };
@@ -383,6 +384,21 @@ static ssize_t out_write(channel *c)
     return sent;
 }
 
+/* All was written. */
+static void out_shrink(channel *c)
+{
+    c->out_start = c->out_end = 0;
+    if (c->out_capacity <= OUT_KEEP)
+        return;
+    uint8_t *out = c->keeps ? realloc(c->out, OUT_KEEP) : NULL;
+    if (c->keeps && !out)
+        return; /* the larger one serves as well */
+    if (!c->keeps)
+        free(c->out);
+    c->out = out;
+    c->out_capacity = out ? OUT_KEEP : 0;
+}
+
 int channel_flush(channel *c)
 {
     for (uint32_t round = 0; round < SEND_ROUNDS && channel_pending(c) > 0; round++) {
@@ -396,13 +412,17 @@ int channel_flush(channel *c)
         c->out_start += (size_t)sent;
         c->out_offset += (size_t)sent;
     }
-    if (channel_pending(c) == 0) {
-        c->out_start = c->out_end = 0;
-        if (c->out_capacity > OUT_KEEP) {
-            free(c->out);
-            c->out = NULL;
-            c->out_capacity = 0;
-        }
-    }
+    if (channel_pending(c) == 0)
+        out_shrink(c);
     return 0;
+}
+
+int channel_reserve(channel *c)
+{
+    size_t room;
+    int r = in_make_room(c, &room);
+    if (r == 0)
+        r = out_make_room(c, OUT_KEEP);
+    c->keeps = r == 0;
+    return r;
 }

@@ -24,6 +24,9 @@ typedef struct {
 int channel_create(channel **ret, int fd, peer_state from);
 void channel_destroy(channel *c); /* closes the fd and every descriptor not handed out; NULL is fine */
 
+/* Takes both buffers now, and keeps them: frames of usual size then cost no allocation. STATUS_NO_MEMORY. */
+int channel_reserve(channel *c);
+
 int channel_fd(const channel *c);
 void channel_set_state(channel *c, peer_state from); /* after the hello */
 

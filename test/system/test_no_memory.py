@@ -1,6 +1,7 @@
 """The n-th allocation of memory fails, for every n: in the broker, in the agent, in a program that uses the library."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -189,7 +190,7 @@ class Trial:
     def deaths(self):
         found = DEATH.findall(self.broker.text())
         for program, how, number in found:
-            assert how == "status" and int(number) in (1, 5), f"{program} ended with {how} {number}:\n{self.broker.text()}"
+            assert how == "status" and int(number) in (1, 5, 6), f"{program} ended with {how} {number}:\n{self.broker.text()}"
         return len(found)
 
     def judge(self):
@@ -244,13 +245,11 @@ def scene_with(trial, n, sticky):
     return failed
 
 
-
-
 BOTH = pytest.mark.parametrize("sticky", [False, True], ids=["once", "from_then_on"])
 
 
 @BOTH
-@pytest.mark.parametrize("program", [BROKER])
+@pytest.mark.parametrize("program", [BROKER, AGENT])
 def test_in_a_scene(trial, program, sticky):
     one, n = trial(program), 1
     while scene_with(one, n, sticky):
@@ -258,6 +257,68 @@ def test_in_a_scene(trial, program, sticky):
     assert n > 5, "nothing failed, so nothing was shown"
     if one.broker:
         one.judge()
+
+
+def claimed(broker, faults, task):
+    """A client with one claim in which `task` runs. Returns (client, claim)."""
+    pb = granary_wire.pb()
+    client = Patient(broker, faults)
+    pool = client.request(pb.TYPE_ALLOCATE, terms("pool", 1, 1, 0)).allocation.id
+    whole = client.until(lambda w: chunks_of(w, pool) == 1 and w, "the chunk is granted")
+    claim = client.request(pb.TYPE_CLAIM, pb.Claim(allocation=pool, host=whole.hosts[0].id, chunks=1, command="sleep"))
+    pidfd = os.pidfd_open(task.pid)
+    try:
+        assert client.request(pb.TYPE_ENTER, pb.Enter(claim=claim.claim), fd=pidfd).status == 0
+    finally:
+        os.close(pidfd)
+    return client, claim.claim
+
+
+def test_a_claim_ends_while_its_agent_has_no_memory(trial):
+    """What ends a claim was taken before: killing, seeing it empty, saying so, removing the group."""
+    one, task, pb = trial(AGENT), sleeper(), granary_wire.pb()
+    try:
+        broker = one.open()
+        client, claim = claimed(broker, one.faults, task)
+        agent = broker.part(AGENT)
+        one.faults.fail(1, sticky=True)
+        assert client.request(pb.TYPE_CLOSE, pb.Close(claim=claim, kill=True)).status in (0, 1)
+        assert task.wait(10) == -signal.SIGKILL
+        client.until(lambda w: not w.claims, "the claim is over")
+        groups = processes.groups_named(broker.identity)[0]
+        processes.wait_for(lambda: not os.path.exists(f"{groups}/c{claim}"), 5, "its group is removed")
+        processes.wait_for(lambda: one.faults.failed == agent[0], 5, "the agent could not measure")
+        assert broker.part(AGENT) == agent, "it is the same agent"
+        assert client.errors == [] and client.looks < 20, "nobody relented"
+    finally:
+        task.kill()
+        task.wait()
+    one.faults.relent()
+    client.goodbye()
+    one.judge()
+
+
+def test_a_link_is_made_once_there_is_memory(trial):
+    """The broker is killed while the agent has no memory even for a new link: its claim outlives both."""
+    one, task, pb = trial(AGENT), sleeper(), granary_wire.pb()
+    try:
+        broker = one.open()
+        client, claim = claimed(broker, one.faults, task)
+        agent = broker.part(AGENT)
+        one.faults.fail(1, sticky=True)
+        broker.kill(BROKER)
+        processes.wait_for(lambda: broker.text().count("another is asked for") >= 3, 10, "links that could not be made")
+        one.faults.relent()
+        client.until(lambda w: w.hosts and w.hosts[0].state == "up", "the host is there")
+        assert task.poll() is None and broker.part(AGENT) == agent
+        assert client.request(pb.TYPE_CLOSE, pb.Close(claim=claim, kill=True)).status in (0, 1)
+        assert task.wait(10) == -signal.SIGKILL
+    finally:
+        task.kill()
+        task.wait()
+    client.goodbye()
+    broker.wait_idle()
+    broker.check()
 
 
 @BOTH

@@ -57,6 +57,16 @@ static int bench_close(void **state)
     return 0;
 }
 
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static bool no_memory;
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return no_memory ? NULL : __real_realloc(p, size);
+}
+
 static size_t raw_frame(uint8_t *to, frame_header header, const void *body)
 {
     frame_header_encode(&header, to);
@@ -425,6 +435,55 @@ static void a_bad_descriptor_stays_the_callers(void **state)
     channel_destroy(NULL);
 }
 
+static void send_text(channel *c, size_t length, int expected)
+{
+    Granary__Error message = GRANARY__ERROR__INIT;
+    char *text = calloc(length + 1, 1);
+    memset(text, 'x', length);
+    message.text = text;
+    assert_int_equal(channel_send(c, TYPE(ERROR), 1, 0, &message.base, -1), expected);
+    free(text);
+}
+
+static void what_was_reserved_needs_no_memory(void **state)
+{
+    bench *b = *state;
+    channel *peer;
+    frame f;
+    assert_int_equal(channel_create(&peer, b->raw, PEER_BROKER_TO_CLIENT), 0);
+    b->raw = -1;
+    no_memory = true;
+    assert_int_equal(channel_reserve(peer), STATUS_NO_MEMORY);
+    send_text(peer, 10, STATUS_NO_MEMORY);
+    assert_int_equal(channel_receive(b->c), STATUS_NO_MEMORY);
+    no_memory = false;
+    assert_int_equal(channel_reserve(peer), 0);
+    assert_int_equal(channel_reserve(b->c), 0);
+    no_memory = true;
+    assert_int_equal(channel_send(peer, TYPE(GOODBYE), 1, 0, NULL, -1), 0);
+    send_text(peer, 60000, 0);
+    size_t pending = channel_pending(peer);
+    send_text(peer, 60000, STATUS_NO_MEMORY);
+    assert_int_equal(channel_pending(peer), pending); /* nothing of it was queued */
+    assert_int_equal(channel_flush(peer), 0);
+    assert_int_equal(channel_receive(b->c), 0);
+    assert_int_equal(channel_next(b->c, &f), 1);
+    assert_int_equal(f.header.type, TYPE(GOODBYE));
+    no_memory = false;
+    send_text(peer, 60000, 0);
+    send_text(peer, 60000, 0); /* it grows, and when all is written it is as large as before */
+    char sink[4096];
+    while (channel_pending(peer) > 0) {
+        assert_int_equal(channel_flush(peer), 0);
+        while (recv(channel_fd(b->c), sink, sizeof sink, MSG_DONTWAIT) > 0)
+            ;
+    }
+    no_memory = true;
+    send_text(peer, 60000, 0);
+    no_memory = false;
+    channel_destroy(peer);
+}
+
 #define WITH_BENCH(t) cmocka_unit_test_setup_teardown(t, bench_open, bench_close)
 
 int main(void)
@@ -441,6 +500,7 @@ int main(void)
         WITH_BENCH(a_reader_that_never_reads_meets_the_limit),
         WITH_BENCH(too_many_descriptors_wait),
         WITH_BENCH(a_lost_peer_is_told),
+        WITH_BENCH(what_was_reserved_needs_no_memory),
         cmocka_unit_test(a_bad_descriptor_stays_the_callers),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

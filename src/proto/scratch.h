@@ -2,10 +2,10 @@
  * scratch.h - memory for one message at a time, given back all at once.
  *
  * A protobuf-c allocator over one mapping that is touched only as far as it is used: unpacking a
- * request costs no malloc, and no message can make the broker allocate more than the scratch holds.
+ * request costs no malloc, and no message can make its reader allocate more than the scratch holds.
  */
-#ifndef GRANARY_DAEMON_SCRATCH_H
-#define GRANARY_DAEMON_SCRATCH_H
+#ifndef GRANARY_PROTO_SCRATCH_H
+#define GRANARY_PROTO_SCRATCH_H
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>

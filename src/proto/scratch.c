@@ -1,4 +1,7 @@
-#include "daemon/scratch.h"
+/*
+ * scratch.c - one mapping, filled from its start; see scratch.h.
+ */
+#include "proto/scratch.h"
 
 #include <string.h>
 #include <sys/mman.h>

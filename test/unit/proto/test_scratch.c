@@ -1,6 +1,13 @@
-#include "cmocka_all.h"
+/* scratch: memory for one message at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
-#include "daemon/scratch.h"
+#include <cmocka.h>
+
+#include "proto/scratch.h"
 
 static void test_take_aligns_and_fills(void **state)
 {
