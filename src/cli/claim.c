@@ -107,8 +107,15 @@ static int claim_make(claim *c, int pidfd)
     waiting_clear(&w);
     if (r < 0)
         return say_client(c, r);
-    r = granary_claim_start(c->client, c->held.id, granary_local_host(c->client), c->held.chunks, c->name, pidfd,
-                            &c->claim);
+    uint32_t here = granary_local_host(c->client);
+    if (c->held.n_extents != 1 || c->held.extents[0].host != here) {
+        options_say(c->call,
+                    "the memory was granted on %s, and a process can only be claimed on its own host; use --hosts %s",
+                    c->held.n_extents ? granary_host_name(c->client, c->held.extents[0].host) : "no host",
+                    granary_host_name(c->client, here));
+        return EXIT_FAILED;
+    }
+    r = granary_claim_start(c->client, c->held.id, here, c->held.chunks, c->name, pidfd, &c->claim);
     return r < 0 ? say_refused(c, r) : 0;
 }
 

@@ -124,6 +124,7 @@ static int plan_json(const plan *p, const query *q, const Granary__Reply *reply,
     json_object_set_new(root, "hosts", hosts_json(q, reply));
     json_object_set_new(root, "place", json_integer(now ? 0 : place_of(p, s)));
     json_object_set_new(root, "reason", json_string(reply->reason));
+    json_object_set_new(root, "free", now ? json_null() : json_integer((json_int_t)reply->most));
     json_object_set_new(root, "asks", asks_json(q, reply, s));
     json_object_set_new(root, "expected_ms",
                         reply->expected_known ? json_integer((json_int_t)reply->expected_ms) : json_null());
@@ -171,12 +172,10 @@ static void print_ask(const query *q, const Granary__PlannedAsk *ask, const snap
 static void print_waiting(const plan *p, const query *q, const Granary__Reply *reply, const snapshot *s)
 {
     char size[SIZE_TEXT_MAX], freed[SIZE_TEXT_MAX], time[DURATION_TEXT_MAX], safe[TABLE_CELL_MAX];
-    uint64_t most = 0;
 
-    for (size_t i = 0; i < s->n_hosts; i++)
-        most = s->hosts[i]->free > most ? s->hosts[i]->free : most;
-    printf("%u x %s would wait, at place %u: the most that is free on one host is %s\n", p->wish.want,
-           size_format(p->wish.chunk_size, size), place_of(p, s), size_format(most, freed));
+    printf("%u x %s would wait, at place %u: the most that is free on one %s is %s\n", p->wish.want,
+           size_format(p->wish.chunk_size, size), place_of(p, s), p->wish.hosts ? "of those hosts" : "host",
+           size_format(reply->most, freed));
     for (size_t i = 0; i < reply->n_asks; i++)
         print_ask(q, reply->asks[i], s);
     text_escape(safe, sizeof safe, reply->reason);

@@ -49,7 +49,7 @@ typedef struct {
     generation claim;
     recall_id recall;
     chunks_t chunks;   /* RELEASE_N: how many were taken; RECALL_OUTCOME and others: see protocol */
-    bytes_t most;      /* STATUS_NEVER, QUOTA: the most bytes that could be granted */
+    bytes_t most;      /* NEVER, QUOTA: the most bytes that could be granted; dry run, WAITING: free on one host now */
     ms_t expected_ms;  /* dry run, WAITING: expected wait; MS_NEVER = unknown */
     claim_cause cause; /* ENTER fresh, EMPTY, CLOSE: of the task that ended */
     bytes_t peak;
@@ -57,7 +57,7 @@ typedef struct {
     uint32_t n_extents;
     const planned_ask *asks; /* dry run, WAITING: what would be asked back for it. Borrowed until the next step */
     uint32_t n_asks;
-    wait_reason reason; /* dry run, WAITING, nothing to ask back: QUOTA, RETURNING, or 0 = none of these */
+    wait_reason reason; /* dry run, WAITING, nothing to ask back: QUOTA, RETURNING, NO_HOST, FRESH, 0 = none of these */
 } effect_reply;
 
 typedef enum {

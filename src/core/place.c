@@ -208,6 +208,27 @@ uint64_t place_most(const core *c, const allocation_terms *t, uint64_t upto)
     return most;
 }
 
+bytes_t place_free(const core *c, const allocation_terms *t)
+{
+    const host *h = roomiest_host(c, t, 1);
+    return h ? h->free : 0;
+}
+
+wait_reason place_idle(const core *c, const allocation_terms *t)
+{
+    wait_reason reason = WAIT_NO_HOST;
+    for (uint32_t i = 0; i < c->n_hosts; i++) {
+        const host *h = &c->hosts[i];
+        if (!place_accepts(t->filter, h))
+            continue;
+        if (ledger_placeable(h))
+            return 0;
+        if (h->connected && !h->draining)
+            reason = WAIT_FRESH;
+    }
+    return reason;
+}
+
 bytes_t place_largest(const core *c, const allocation_terms *t)
 {
     if (t->filter[0] == 0)

@@ -31,6 +31,10 @@ bool place_chunks(core *c, const allocation_terms *t, chunks_t need, chunks_t wa
 
 /* Chunks that all accepted hosts, empty, could ever take (ledger_hope()); counting of several hosts stops at `upto`. */
 uint64_t place_most(const core *c, const allocation_terms *t, uint64_t upto);
+/* The most bytes that are free on one accepted host that takes part. */
+bytes_t place_free(const core *c, const allocation_terms *t);
+/* None of the accepted hosts takes part: NO_HOST, or FRESH when one is about to. Else 0. */
+wait_reason place_idle(const core *c, const allocation_terms *t);
 /* Bytes of the largest accepted host. */
 bytes_t place_largest(const core *c, const allocation_terms *t);
 

@@ -59,10 +59,13 @@ static void tell(core *c, const session *s, request_no number, const allocation_
     ms_t by;
     c->plan_told = true;
     if (!fits) {
+        r->most = place_free(c, t);
         if (!user_has_room(s->user, t))
             r->reason = WAIT_QUOTA;
         else if (choose_solve(c, t, &by))
             lend_asks(c, r, by);
+        else if (r->most == 0)
+            r->reason = place_idle(c, t);
         choose_forget(c);
         return;
     }

@@ -91,3 +91,24 @@ def test_a_forecast_that_proved_wrong_is_made_anew(broker):
     assert s["queue"][0]["expected_ms"] <= 2000
     s = broker.wait(lambda s: (s["queue"][0]["expected_ms"] or 0) > 2000)
     assert s["queue"][0]["expected_ms"] <= 3000
+
+
+def test_plan_speaks_of_the_hosts_that_are_asked_for(make_broker):
+    """A second host is known by its settings only: what is free on this one is nothing to a request for that one."""
+    broker = make_broker(config="[host elsewhere]\ntotal = 8G\n")
+    here = next(h["name"] for h in broker.snapshot()["hosts"] if h["state"] == "up")
+    done = broker.run("plan", "-m", "1G", "--hosts", here, check=True)
+    assert done.stdout == f"Would be granted now: 1 x 1.0G on {here}\n"
+    plan = json.loads(broker.run("plan", "-m", "1G", "--hosts", "!elsewhere", "--json", check=True).stdout)
+    assert (plan["now"], plan["hosts"], plan["free"]) == (True, [{"host": here, "chunks": 1}], None)
+    done = broker.run("plan", "-m", "1G", "--hosts", "elsewhere")
+    assert done.returncode == 75
+    assert done.stdout == ("1 x 1.0G would wait, at place 1: the most that is free on one of those hosts is 0\n"
+                           "Nobody would be asked to give back: no host that it accepts is up.\n")
+    plan = json.loads(broker.run("plan", "-m", "1G", "--hosts", "elsewhere", "--json").stdout)
+    assert (plan["status"], plan["free"], plan["reason"]) == ("WAITING", 0, "no host that it accepts is up")
+    assert broker.run("plan", "-m", "1G", "--hosts", "nowhere").returncode == 122
+    broker.run("drain", here, check=True)
+    done = broker.run("plan", "-m", "1G", "--hosts", here)
+    assert done.returncode == 75 and "of those hosts is 0\n" in done.stdout and "no host that it accepts is up" in done.stdout, done
+    broker.run("undrain", here, check=True)

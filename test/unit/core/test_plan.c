@@ -295,6 +295,60 @@ static void test_an_unknown_end_is_not_guessed(void **state)
     world_close(&f.w);
 }
 
+static const effect_reply *plan_on(world *w, session_id s, chunks_t n, const char *filter)
+{
+    allocation_terms t = world_terms(GIB(1), n, n, TERM_ONE_HOST);
+    strcpy(t.filter, filter);
+    plan(w, s, t);
+    return reply_to(w, s);
+}
+
+/* What is free elsewhere is nothing to a request that names its hosts. */
+static void test_of_certain_hosts(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id a = world_host(&w, "a", GIB(8)), b = world_host(&w, "b", GIB(8)), d = world_host(&w, "d", GIB(8));
+    session_id s = world_session(&w, 1000, true);
+    allocation_id on_a, on_b;
+    allocation_terms t = world_terms(GIB(1), 6, 6, 0);
+    strcpy(t.filter, "a");
+    world_allocate(&w, s, t, &on_a);
+    t.want = t.min = 4;
+    strcpy(t.filter, "b");
+    world_allocate(&w, s, t, &on_b);
+    core_event drain = world_request(&w, s, EVENT_DRAIN);
+    drain.drain.host = d;
+    world_step(&w, &drain);
+    assert_int_equal(world_view(&w, a).free, GIB(2));
+
+    const effect_reply *r = plan_on(&w, s, 2, "a");
+    assert_int_equal(r->status, STATUS_OK);
+    assert_int_equal(r->n_extents, 1);
+    assert_int_equal(r->extents[0].host.v, a.v);
+    r = plan_on(&w, s, 3, "a");
+    assert_int_equal(r->status, STATUS_WAITING);
+    assert_int_equal(r->most, GIB(2));
+    assert_int_equal(r->reason, 0);
+    r = plan_on(&w, s, 5, "");
+    assert_int_equal(r->status, STATUS_WAITING);
+    assert_int_equal(r->most, GIB(4));
+    r = plan_on(&w, s, 3, "!a");
+    assert_int_equal(r->status, STATUS_OK);
+    assert_int_equal(r->extents[0].host.v, b.v);
+    r = plan_on(&w, s, 1, "d"); /* being emptied */
+    assert_int_equal(r->status, STATUS_WAITING);
+    assert_int_equal(r->most, 0);
+    assert_int_equal(r->reason, WAIT_NO_HOST);
+    core_event gone = {.kind = EVENT_HOST_GONE, .gone = a};
+    world_step(&w, &gone);
+    assert_int_equal(plan_on(&w, s, 1, "a")->reason, WAIT_NO_HOST);
+    world_hello(&w, "a", "boot-1", GIB(8)); /* not measured yet */
+    assert_int_equal(plan_on(&w, s, 1, "a")->reason, WAIT_FRESH);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_both_sides_may_end),
         cmocka_unit_test(test_a_waiter_knows_when_it_starts),
         cmocka_unit_test(test_an_unknown_end_is_not_guessed),
+        cmocka_unit_test(test_of_certain_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
