@@ -17,6 +17,7 @@
 #include "agent/link.h"
 #include "agent/options.h"
 #include "agent/watchpid.h"
+#include "agent/whois.h"
 #include "base/reserve.h"
 #include "base/status.h"
 
@@ -196,6 +197,7 @@ static int agent_prepare(agent *a)
         fprintf(stderr, "granary-agent: %s/meminfo cannot be read: is /proc mounted?\n", o->proc_root);
         return r;
     }
+    whois_find_gate(&a->proc);
     backend_options where = {
         .proc = &a->proc, .cgroup_root = o->cgroup_root, .watch = o->watch, .supervised = o->link_fd < 0};
     bytes_t total = backend_total(&where, memory.total); /* before a leaf of our own */

@@ -61,7 +61,7 @@ int procfs_open(procfs *ret, const char *root)
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return STATUS_SYSTEM;
-    ret->dir = fd;
+    *ret = (procfs){.dir = fd};
     return 0;
 }
 

@@ -19,6 +19,8 @@
 
 typedef struct {
     int dir; /* the root */
+    dev_t gate_device;
+    ino_t gate_file; /* granary-gate: see whois.h; 0 = unknown */
 } procfs;
 
 /* A growing list of pids. Zero-initialised is empty; pids_free() returns it there. */
