@@ -174,12 +174,14 @@ typedef struct {
     uint32_t place;      /* in the queue; 1 = first */
     int64_t expected_ms; /* -1: unknown */
     char reason[160];    /* for people */
+    uint64_t allocation; /* its number: see granary_claim_start() with 0 chunks */
 } granary_wait_info;
 
 /*
  * Asks for memory and waits for it as long as `request->wait_ms` allows (see NO_WAIT). `*ret` is
  * filled; free it with granary_allocation_finish(), which gives nothing back. `progress`, if not
- * NULL, is called when place, reason or expected start change; a nonzero answer takes the request back (E_INTERRUPTED).
+ * NULL, is called as soon as the request is queued, and when place, reason or expected start change; it may call the
+ * library. A nonzero answer takes the request back (E_INTERRUPTED).
  * Errors: E_INVALID, E_NEVER, E_QUOTA (granary_client_error() says what the most is), E_NOT_NOW,
  * E_TIMEOUT, E_LIMIT, E_DENIED, E_LOST.
  */
@@ -205,6 +207,11 @@ GRANARY_API int granary_claim_open(granary_client *client, uint64_t allocation, 
 /*
  * The same in one round trip with granary_claim_enter() (`pidfd` is borrowed; -1: no process yet). When the process
  * cannot enter, no claim is opened.
+ *
+ * While the allocation waits in the queue, its owner may put one gated child under a claim of 0 chunks (from `progress`
+ * of granary_allocate()): moving a process into a group can take the kernel 20 ms, which is then over when the memory
+ * comes. After the grant granary_claim_shrink() gives the claim its chunks; only then open the gate. A child in such a
+ * claim is ended with its request. E_STATE: it waits no more (claim what was granted), or has such a claim already.
  */
 GRANARY_API int granary_claim_start(granary_client *client, uint64_t allocation, uint32_t host, uint32_t chunks,
                                     const char *command, int pidfd, uint64_t *ret);
@@ -227,8 +234,8 @@ GRANARY_API uint64_t granary_claim_over(granary_client *client, uint64_t claim);
 GRANARY_API int granary_claim_empty(granary_client *client, uint64_t claim, granary_claim_end *ret);
 
 /*
- * Resizes the claim, waiting up to `timeout_ms`. Fewer chunks: the agent confirms first that use is below. More: out of
- * what is held there and unclaimed. E_STATE: still above, or more than is held.
+ * Resizes the claim (also one of 0 chunks), waiting up to `timeout_ms`. Fewer chunks: the agent confirms first that use
+ * is below. More: out of what is held there and unclaimed. E_STATE: still above, or more than is held.
  */
 GRANARY_API int granary_claim_shrink(granary_client *client, uint64_t claim, uint32_t chunks, int timeout_ms);
 

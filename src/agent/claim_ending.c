@@ -61,7 +61,7 @@ static void report_drained(claim *c)
 /* Kernel memory that can be dropped (names of files that it looked up) must not pass for memory left behind. */
 void claim_ending_advance(claim *c)
 {
-    bytes_t threshold = c->chunk_size / 256 > MIB(1) ? c->chunk_size / 256 : MIB(1);
+    bytes_t threshold = drain_tolerance(c->chunk_size);
     bytes_t used;
     if (c->reclaiming || !claim_sweep(c, c->kill))
         return;

@@ -45,6 +45,12 @@ typedef struct {
 #define MIB(n) ((bytes_t)(n) << 20)
 #define GIB(n) ((bytes_t)(n) << 30)
 
+/* What may stay charged to a claim of such chunks, once no process is left in it, for it to count as drained. */
+static inline bytes_t drain_tolerance(bytes_t chunk_size)
+{
+    return chunk_size / 256 > MIB(1) ? chunk_size / 256 : MIB(1);
+}
+
 /* (host, number of chunks): how a set of chunks is written. */
 typedef struct {
     host_id host;

@@ -89,9 +89,19 @@ static json_t *request_json(const snapshot *s, const Granary__AllocationInfo *a)
     return j;
 }
 
+static json_t *claims_json(const snapshot *s, uint64_t allocation)
+{
+    json_t *claims = json_array();
+
+    for (size_t i = 0; i < s->n_claims; i++)
+        if (s->claims[i]->allocation == allocation)
+            json_array_append_new(claims, claim_json(s, s->claims[i]));
+    return claims;
+}
+
 static json_t *allocation_json(const snapshot *s, const Granary__AllocationInfo *a)
 {
-    json_t *j = request_json(s, a), *hosts = json_array(), *claims = json_array();
+    json_t *j = request_json(s, a), *hosts = json_array();
 
     for (size_t i = 0; i < a->n_holdings; i++) {
         const Granary__HoldingInfo *h = a->holdings[i];
@@ -102,16 +112,13 @@ static json_t *allocation_json(const snapshot *s, const Granary__AllocationInfo 
         json_object_set_new(e, "claimed", number_json(h->claimed));
         json_array_append_new(hosts, e);
     }
-    for (size_t i = 0; i < s->n_claims; i++)
-        if (s->claims[i]->allocation == a->id)
-            json_array_append_new(claims, claim_json(s, s->claims[i]));
     json_object_set_new(j, "chunks", number_json(a->chunks));
     json_object_set_new(j, "state", text_json(a->state));
     json_object_set_new(j, "flags", number_json(a->flags));
     json_object_set_new(j, "age_ms", number_json(a->age_ms));
     json_object_set_new(j, "version", number_json(a->version));
     json_object_set_new(j, "hosts", hosts);
-    json_object_set_new(j, "claims", claims);
+    json_object_set_new(j, "claims", claims_json(s, a->id));
     return j;
 }
 
@@ -124,6 +131,7 @@ static json_t *waiter_json(const snapshot *s, const Granary__WaiterInfo *w)
     json_object_set_new(j, "reason", text_json(w->reason));
     json_object_set_new(j, "missing", number_json(w->missing));
     json_object_set_new(j, "expected_ms", w->expected_known ? number_json(w->expected_ms) : json_null());
+    json_object_set_new(j, "claims", claims_json(s, w->allocation->id));
     return j;
 }
 

@@ -1,9 +1,11 @@
 /*
  * run.c - `granary run`: one command inside a firm lease on one host.
  *
- * look for the program -> fork it behind a gate -> ask for memory, waiting in the queue -> claim, enter -> open the
- * gate -> follow it to its end. Until the gate is open every signal has its plain effect on us and on the waiting
- * child, whose gate ends it when we are gone; from then on we stand in for the command.
+ * look for the program -> fork it behind a gate -> ask for memory -> claim, enter -> open the gate -> follow it to its
+ * end. When the request must wait, the child is put into a claim of 0 chunks at once, so that the grant has only to set
+ * its limit: moving a process can take the kernel longer than all the rest. Until the gate is open every signal has its
+ * plain effect on us and on the waiting child, whose gate ends it when we are gone; from then on we stand in for the
+ * command.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,6 +34,8 @@ typedef struct {
     launch child;
     granary_client *client;
     granary_allocation held;
+    waiting waiting;
+    bool attach_tried; /* once is enough: the claim is made after the grant then */
     uint64_t claim;
     uint64_t limit; /* bytes of the claim */
     bool over;      /* that it uses more was told */
@@ -73,27 +77,6 @@ static int run_connect(run *r)
     return request_no_broker(r->call, status);
 }
 
-/* Asks for the memory, in the queue if need be. */
-static int run_allocate(run *r)
-{
-    granary_request request;
-    waiting w;
-
-    request_fill(&r->request, r->call->argv[0], &request);
-    request.flags |= GRANARY_ONE_HOST;
-    waiting_init(&w, r->verbose);
-    int status = granary_allocate(r->client, &request, &r->held, waiting_progress, &w);
-    waiting_clear(&w);
-    if (status == GRANARY_E_TIMEOUT && w.reason[0]) {
-        options_say(r->call, "no memory within the time given: %s", w.reason);
-        return exits_of_status(status);
-    }
-    if (status < 0)
-        return say_client(r, "", status);
-    r->limit = request.chunk_size * request.want;
-    return 0;
-}
-
 /* The words of the command, for people who look at the books; cut to fit. */
 static void command_text(char *const *argv, char to[COMMAND_TEXT_MAX])
 {
@@ -109,10 +92,54 @@ static void command_text(char *const *argv, char to[COMMAND_TEXT_MAX])
     memcpy(to, cut, sizeof cut);
 }
 
-static int run_claim(run *r)
+/* Puts the child into a claim of this host. */
+static int run_enter(run *r, uint64_t allocation, uint32_t chunks, uint64_t *ret)
 {
     char text[COMMAND_TEXT_MAX];
+
+    command_text(r->call->argv, text);
+    return granary_claim_start(r->client, allocation, granary_local_host(r->client), chunks, text, r->child.gate.pidfd,
+                               ret);
+}
+
+/* It waits: what can be done before the grant is done now. */
+static int run_waits(const granary_wait_info *info, void *userdata)
+{
+    run *r = userdata;
+    int stop = waiting_progress(info, &r->waiting);
+
+    if (!stop && !r->attach_tried && granary_local_host(r->client) != UINT32_MAX) {
+        r->attach_tried = true;
+        if (run_enter(r, info->allocation, 0, &r->claim) < 0)
+            r->claim = 0;
+    }
+    return stop;
+}
+
+/* Asks for the memory, in the queue if need be. */
+static int run_allocate(run *r)
+{
+    granary_request request;
+
+    request_fill(&r->request, r->call->argv[0], &request);
+    request.flags |= GRANARY_ONE_HOST;
+    waiting_init(&r->waiting, r->verbose);
+    int status = granary_allocate(r->client, &request, &r->held, run_waits, r);
+    waiting_clear(&r->waiting);
+    if (status == GRANARY_E_TIMEOUT && r->waiting.reason[0]) {
+        options_say(r->call, "no memory within the time given: %s", r->waiting.reason);
+        return exits_of_status(status);
+    }
+    if (status < 0)
+        return say_client(r, "", status);
+    r->limit = request.chunk_size * request.want;
+    return 0;
+}
+
+static int run_claim(run *r)
+{
     uint32_t here = granary_local_host(r->client);
+    uint64_t waited_in = r->claim;
 
     if (r->held.n_extents != 1 || r->held.extents[0].host != here) {
         options_say(r->call, "the memory was granted on %s, and a command can only be run on this host; use --hosts %s",
@@ -120,9 +147,14 @@ static int run_claim(run *r)
                     granary_host_name(r->client, here));
         return EXIT_FAILED;
     }
-    command_text(r->call->argv, text);
-    int status = granary_claim_start(r->client, r->held.id, here, r->held.chunks, text, r->child.gate.pidfd, &r->claim);
-    return status < 0 ? say_client(r, "cannot put the command under its limit", status) : 0;
+    if (waited_in && granary_claim_shrink(r->client, waited_in, r->held.chunks, -1) == 0)
+        return 0;
+    int status = run_enter(r, r->held.id, r->held.chunks, &r->claim);
+    if (status < 0)
+        return say_client(r, "cannot put the command under its limit", status);
+    if (waited_in) /* nothing is in it any more; its end need not be awaited */
+        granary_claim_close(r->client, waited_in, false, 0, NULL);
+    return 0;
 }
 
 /* Where nothing limits the command, the person who leased too little is told: once while it runs, once at its end. */

@@ -113,8 +113,8 @@ int granary_claim_start(granary_client *c, uint64_t lease, uint32_t host, uint32
 {
     Granary__Claim message = GRANARY__CLAIM__INIT;
     Granary__Reply *reply;
-    if (chunks == 0)
-        return client_fail(c, STATUS_INVALID, "a claim is at least 1 chunk");
+    if (chunks == 0 && pidfd < 0)
+        return client_fail(c, STATUS_INVALID, "a claim is at least 1 chunk, but for a process that waits for memory");
     client_claim *claim = malloc(sizeof *claim);
     if (!claim)
         return client_fail(c, STATUS_NO_MEMORY, "%s", "");

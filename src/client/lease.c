@@ -35,10 +35,13 @@ typedef struct {
     bool told_any;
 } progress;
 
-/* Tells the program where it stands, if that changed. Without the lock, so that it may take its time. */
+/*
+ * Tells the program where it stands, if that changed. Without the lock, so that it may take its time and call the
+ * library: what the allocation is may have changed when this returns.
+ */
 static bool progress_stops(granary_client *c, progress *p, const allocation *a)
 {
-    granary_wait_info info = {.place = a->place, .expected_ms = a->expected_ms};
+    granary_wait_info info = {.place = a->place, .expected_ms = a->expected_ms, .allocation = a->id};
     if (!p->call)
         return false;
     memcpy(info.reason, a->reason, sizeof info.reason);
@@ -89,12 +92,20 @@ static int take_back(granary_client *c, allocation *a)
     return c->over ? r : client_fail(c, STATUS_INTERRUPTED, "the request was taken back");
 }
 
+/* One that is ending and not over: what was attached to it goes first. */
+static bool undecided(const allocation *a)
+{
+    return !a->ended && a->state != ALLOCATION_IS_LIVE;
+}
+
 static int wait_granted(granary_client *c, allocation *a, progress *p)
 {
     ms_t look_at = client_now() + PROGRESS_MS;
-    while (!a->ended && a->state == ALLOCATION_IS_WAITING) {
-        if (progress_stops(c, p, a))
+    while (undecided(a)) {
+        if (a->state == ALLOCATION_IS_WAITING && progress_stops(c, p, a))
             return take_back(c, a);
+        if (!undecided(a))
+            break;
         client_wait(c, p->call ? look_at : MS_NEVER);
         if (p->call && client_now() >= look_at) {
             hosts_refresh(c);

@@ -59,7 +59,8 @@ allocation *allocation_create(core *c, allocation_id id, session *owner, user *u
 void allocation_set_state(core *c, allocation *a, allocation_state state)
 {
     assert((a->state == 0 && state != 0) || (a->state == ALLOCATION_WAITING && state == ALLOCATION_LIVE) ||
-           (a->state == ALLOCATION_LIVE && state == ALLOCATION_ENDING));
+           (a->state == ALLOCATION_LIVE && state == ALLOCATION_ENDING) ||
+           (a->state == ALLOCATION_WAITING && state == ALLOCATION_ENDING));
     if (a->state == ALLOCATION_WAITING)
         queue_remove(c, a);
     a->state = state;
@@ -162,10 +163,21 @@ void allocation_flush(core *c)
         list_remove(&a->push_node);
         a->touched = false;
         c->n_touched--;
-        if (!a->is_new)
+        if (!a->is_new && !a->end_told)
             emit_push(c, PUSH_CHANGED, a);
         a->is_new = false;
     }
+}
+
+static void tell_end(core *c, allocation *a, int status)
+{
+    effect_push *p = a->end_told ? NULL : emit_push(c, PUSH_ENDED, a);
+    if (!p)
+        return;
+    p->status = status;
+    if (status == STATUS_NEVER || status == STATUS_QUOTA)
+        allocation_never(c, a->user, &a->terms, &p->most);
+    a->end_told = true;
 }
 
 void allocation_end(core *c, allocation *a, int status)
@@ -175,14 +187,9 @@ void allocation_end(core *c, allocation *a, int status)
     holding_unreserve_all(c, a);
     recall_drop_all(c, a);
     assert(a->held == 0 && a->returning == 0 && a->n_claims == 0 && list_empty(&a->holdings));
-    effect_push *p = emit_push(c, PUSH_ENDED, a);
-    if (p) {
-        p->status = status;
-        if (status == STATUS_NEVER || status == STATUS_QUOTA)
-            allocation_never(c, a->user, &a->terms, &p->most);
-    }
-    effect_note *n = emit_note_of(c, status == STATUS_TIMEOUT ? NOTE_TIMED_OUT : NOTE_ENDED, a, NULL, 0);
-    n->status = status;
+    tell_end(c, a, status);
+    bool timed_out = status == STATUS_TIMEOUT && !a->end_status;
+    emit_note_of(c, timed_out ? NOTE_TIMED_OUT : NOTE_ENDED, a, NULL, 0)->status = status;
     allocation_unlist(c, a);
     if (a->touched)
         c->n_touched--;
@@ -222,6 +229,23 @@ static void orphan_look(core *c, allocation *a)
     }
 }
 
+void allocation_give_up(core *c, allocation *a, int status)
+{
+    assert(a->state == ALLOCATION_WAITING);
+    if (a->n_claims == 0) {
+        allocation_end(c, a, status);
+        return;
+    }
+    holding_unreserve_all(c, a);
+    recall_withdraw_for(c, a);
+    tell_end(c, a, status);
+    a->end_status = status;
+    if (status == STATUS_TIMEOUT)
+        emit_note_of(c, NOTE_TIMED_OUT, a, NULL, 0)->status = status;
+    allocation_set_state(c, a, ALLOCATION_ENDING);
+    claim_end_gated(c, a);
+}
+
 void allocation_settle(core *c, allocation *a)
 {
     orphan_look(c, a);
@@ -232,8 +256,10 @@ void allocation_settle(core *c, allocation *a)
         allocation_set_state(c, a, ALLOCATION_ENDING);
         allocation_touch(c, a);
     }
+    if (a->state == ALLOCATION_ENDING)
+        claim_end_gated(c, a);
     if (a->state == ALLOCATION_ENDING && a->held == 0 && a->returning == 0 && a->n_claims == 0)
-        allocation_end(c, a, STATUS_ENDED);
+        allocation_end(c, a, a->end_status ? a->end_status : STATUS_ENDED);
 }
 
 void allocation_orphan(core *c, allocation *a)
@@ -249,11 +275,14 @@ void allocation_orphan(core *c, allocation *a)
 /* One orphan; false when there was not room for all of it. */
 static bool sweep_one(core *c, allocation *a)
 {
+    bool stays = allocation_is(a, TERM_STAY);
     if (a->state == ALLOCATION_WAITING) {
-        allocation_end(c, a, STATUS_LOST);
+        list_remove(&a->sweep_node);
+        if (!stays)
+            a->want = 0;
+        allocation_give_up(c, a, STATUS_LOST);
         return true;
     }
-    bool stays = allocation_is(a, TERM_STAY);
     if (!stays)
         recall_withdraw_all(c, a);
     list_each_safe(k, &a->claims, claim, allocation_node)
@@ -262,7 +291,7 @@ static bool sweep_one(core *c, allocation *a)
             continue;
         if (emit_room(c) < ROOM_FOR_DECISION)
             return false;
-        claim_order_end(c, k, false);
+        claim_order_end(c, k, k->chunks == 0);
     }
     list_each_safe(x, &a->holdings, holding, node)
     {
@@ -418,7 +447,7 @@ void allocation_on_cancel(core *c, session *s, const core_event *e)
         o.status = STATUS_STATE;
     request_reply(c, s, e->request.number, o);
     if (o.status == STATUS_OK)
-        allocation_end(c, a, STATUS_ENDED);
+        allocation_give_up(c, a, STATUS_ENDED);
 }
 
 void allocation_on_want(core *c, session *s, const core_event *e)
@@ -467,6 +496,5 @@ void allocation_on_transfer(core *c, session *s, const core_event *e)
 
 void allocation_due(core *c, allocation *a)
 {
-    assert(a->state == ALLOCATION_WAITING);
-    allocation_end(c, a, STATUS_TIMEOUT);
+    allocation_give_up(c, a, STATUS_TIMEOUT);
 }

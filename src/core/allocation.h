@@ -5,7 +5,7 @@
  *   (none)   ALLOCATE: placed at once                               LIVE
  *   (none)   ALLOCATE: does not fit now                             WAITING, wait armed
  *   WAITING  placed                                                 LIVE
- *   WAITING  cancelled, timed out, owner gone, never to be met      gone
+ *   WAITING  cancelled, timed out, owner gone, never to be met      gone; ENDING while it has a claim (of 0 chunks)
  *   LIVE     last chunk released, owner gone                        ENDING
  *   LIVE     owner gone, terms STAY, something is claimed           LIVE; its claims are told to end with their
  *                                                                   processes, what none claims is released
@@ -42,8 +42,10 @@ void allocation_flush(core *c);
  */
 int allocation_never(const core *c, const user *u, const allocation_terms *t, bytes_t *ret_most);
 
-/* Gone for good; nothing is held. `status` goes to the owner. */
+/* Gone for good; nothing is held. `status` goes to the owner, if it was not told before. */
 void allocation_end(core *c, allocation *a, int status);
+/* A waiting request is over: its owner is told why at once. May free it. */
+void allocation_give_up(core *c, allocation *a, int status);
 /* ENDING if nothing is held, gone if nothing is left at all. May free it. */
 void allocation_settle(core *c, allocation *a);
 /* Its owner is gone. */

@@ -132,11 +132,14 @@ struct allocation {
     heap_node due, look;
     list_node node, owner_node, queue_node, hungry_node, recallable_node, sweep_node, push_node, plan_node;
     list_node holdings, claims, recalls, recalls_for; /* recalls_for: where it is the beneficiary */
+    claim *gated;                                     /* its claim of 0 chunks, if any: see claim.h */
     uint32_t n_holdings, n_claims;
     uint32_t n_open, n_done, n_overdue; /* recalls of it; the overdue ones are open */
     uint32_t n_for;                     /* open recalls for it */
     /* soft */
     bool touched, is_new;
+    bool end_told;  /* its owner knows that it is over */
+    int end_status; /* why, when claims outlive it; 0 = not over, or over the usual way */
     ask_state ask;
     uint32_t ask_left;
     allocation_id asked_for; /* the waiter whose question this one has not answered yet */
@@ -336,6 +339,12 @@ static inline bool text_ends(const char *text, size_t size)
 static inline uint64_t chunk_bytes(const allocation *a, uint64_t chunks)
 {
     return a->terms.chunk_size * chunks; /* checked for `want` at the door; held never exceeds it */
+}
+
+/* The limit of a claim. One of 0 chunks may use what a drained one may. */
+static inline bytes_t claim_bytes(const claim *k, chunks_t chunks)
+{
+    return chunks ? chunk_bytes(k->allocation, chunks) : drain_tolerance(k->allocation->terms.chunk_size);
 }
 
 static inline chunks_t recall_left(const recall *r)

@@ -119,8 +119,10 @@ static int check_state(const core *c, const allocation *a, char *why, size_t why
     REQUIRE(waiting == !list_empty(&a->queue_node), "a waiter is not in the queue: allocation", id);
     REQUIRE(armed(&a->due, a->wait_until), "I10: deadline of a waiter: allocation", id);
     REQUIRE(waiting || a->wait_until == MS_NEVER, "I10: a deadline of one that does not wait: allocation", id);
-    REQUIRE(!waiting || (a->held == 0 && a->returning == 0 && a->n_claims == 0), "a waiter holds memory: allocation",
-            id);
+    REQUIRE(!waiting || (a->held == 0 && a->returning == 0 && a->n_claims == (a->gated != NULL)),
+            "a waiter holds memory: allocation", id);
+    REQUIRE(!a->gated || a->state != ALLOCATION_ENDING || a->gated->state == CLAIM_QUARANTINED || a->gated->kill,
+            "a claim of no chunks outlives its request: allocation", id);
     REQUIRE(a->ask != ASK_OPEN || a->look.pos, "I10: a question without an end: allocation", id);
     REQUIRE(a->state != ALLOCATION_ENDING || a->returning || a->n_claims || swept || a->held,
             "I5: an allocation that is over was kept: allocation", id);
@@ -180,6 +182,8 @@ static int check_claim(const core *c, const claim *k, char *why, size_t why_size
     bool ends = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
     REQUIRE(ends == (k->closing_until != MS_NEVER), "I10: a claim that ends has no deadline: claim", k->gen.v);
     REQUIRE(armed(&k->due, k->closing_until), "I10: deadline of a claim: claim", k->gen.v);
+    REQUIRE((k->chunks == 0) == (k->allocation->gated == k), "a claim of no chunks is not known as such: claim",
+            k->gen.v);
     REQUIRE(table_get(&c->claim_gens, k->gen.v) == k && k->gen.v <= c->counters.generation,
             "a claim is not found by its number: claim", k->gen.v);
     return STATUS_OK;

@@ -35,7 +35,7 @@ claim *claim_create(core *c, generation gen, allocation *a, host *h, chunks_t ch
     k->allocation = a;
     k->holding = x;
     k->host = h;
-    k->chunks = chunks;
+    claim_set_chunks(k, chunks);
     k->closing_until = MS_NEVER;
     k->since = c->now;
     heap_node_init(&k->due, DUE_CLAIM);
@@ -49,6 +49,17 @@ claim *claim_create(core *c, generation gen, allocation *a, host *h, chunks_t ch
     x->claims++;
     a->n_claims++;
     return k;
+}
+
+void claim_set_chunks(claim *k, chunks_t chunks)
+{
+    allocation *a = k->allocation;
+    if (a->gated == k)
+        a->gated = NULL;
+    k->chunks = chunks;
+    assert(chunks || !a->gated);
+    if (chunks == 0)
+        a->gated = k;
 }
 
 void claim_set_state(core *c, claim *k, claim_state state)
@@ -101,6 +112,12 @@ void claim_order_end(core *c, claim *k, bool kill)
     }
     if (more && k->host->connected)
         emit_order(c, ORDER_END, k)->kill = k->kill;
+}
+
+void claim_end_gated(core *c, allocation *a)
+{
+    if (a->gated && a->gated->state != CLAIM_QUARANTINED)
+        claim_order_end(c, a->gated, true);
 }
 
 /* Tells its owner, and who opened it. */
@@ -161,6 +178,8 @@ static void end(core *c, claim *k, claim_cause cause, bool order, bool told)
     a->n_claims--;
     bool quarantined = k->state == CLAIM_QUARANTINED;
     chunks_t chunks = k->chunks;
+    if (a->gated == k)
+        a->gated = NULL;
     pool_give(&c->claims, k);
     if (quarantined)
         holding_unquarantine(c, x, chunks);
@@ -199,7 +218,7 @@ void claim_cover_debt(core *c, holding *x)
     for (list_node *n = x->allocation->claims.prev; n != &x->allocation->claims && covered < x->returning;
          n = n->prev) {
         claim *k = container_of(n, claim, allocation_node);
-        if (k->holding != x || (k->state != CLAIM_OPEN && k->state != CLAIM_OPENING))
+        if (k->holding != x || k->chunks == 0 || (k->state != CLAIM_OPEN && k->state != CLAIM_OPENING))
             continue;
         if (emit_room(c) < ROOM_FOR_DECISION)
             break; /* the holding's deadline is armed again: the rest follows then */
@@ -322,7 +341,7 @@ void claim_on_limited(core *c, const event_claim_answer *e)
     allocation *a = k->allocation;
     if (now < k->chunks) {
         chunks_t less = k->chunks - now;
-        k->chunks = now;
+        claim_set_chunks(k, now);
         mark_claim(c, k);
         holding_drained(c, k->holding, less); /* seen free, or never used */
     }
@@ -331,10 +350,13 @@ void claim_on_limited(core *c, const event_claim_answer *e)
     allocation_settle(c, a);
 }
 
-/* Where nothing is limited, what a claim uses beyond its size counts as foreign: its owner should know. */
+/*
+ * Where nothing is limited, what a claim uses beyond its size counts as foreign: its owner should know. Not of one
+ * whose process waits at its gate: it is as large as a fork of its parent is.
+ */
 static void tell_over(core *c, claim *k)
 {
-    if (k->host->limited || k->over || k->used <= chunk_bytes(k->allocation, k->chunks))
+    if (k->host->limited || k->over || k->chunks == 0 || k->used <= chunk_bytes(k->allocation, k->chunks))
         return;
     k->over = true;
     tell(c, PUSH_CLAIM_OVER, k, CAUSE_EXIT, k->used);

@@ -69,17 +69,31 @@ static void claim_again(core *c, session *s, const core_event *e, claim *k)
     order->by_operator = s->operator_;
 }
 
+/* Of 0 chunks, for the process that waits for the grant. */
+static int claim_check_waiting(const allocation *a, const session *s, const host *h, const core_event *e)
+{
+    if (!allocation_owned(a, s))
+        return STATUS_DENIED;
+    if (e->claim.chunks != 0 || a->n_claims)
+        return STATUS_STATE;
+    if (e->claim.handle == 0)
+        return STATUS_INVALID;
+    return reachable(h) ? STATUS_OK : STATUS_SILENT;
+}
+
 static int claim_check(const core *c, const allocation *a, const session *s, const core_event *e)
 {
     if (!a || e->claim.host.v >= c->n_hosts)
         return STATUS_NOT_FOUND;
     if (!allocation_allowed(a, s))
         return STATUS_DENIED;
-    if (e->claim.chunks == 0)
-        return STATUS_INVALID;
+    host *h = &c->hosts[e->claim.host.v];
+    if (a->state == ALLOCATION_WAITING)
+        return claim_check_waiting(a, s, h, e);
     if (a->state != ALLOCATION_LIVE || !a->owner)
         return STATUS_ENDED;
-    host *h = &c->hosts[e->claim.host.v];
+    if (e->claim.chunks == 0)
+        return STATUS_STATE; /* it waits no more: claim what was granted */
     holding *x = holding_find(c, a, h);
     if (!x || !holding_claimable(x, e->claim.chunks))
         return STATUS_STATE;
@@ -193,11 +207,11 @@ void claim_on_shrink(core *c, session *s, const core_event *e)
     k->pendings[PENDING_SHRINK].before = before;
     if (grows) { /* in the books first: the limit never stands for chunks that another claim could take */
         holding_claim(k->holding, n - before);
-        k->chunks = n;
+        claim_set_chunks(k, n);
         mark_claim(c, k);
     }
     effect_order *order = emit_order(c, ORDER_LIMIT, k);
-    order->bytes = chunk_bytes(k->allocation, n);
+    order->bytes = claim_bytes(k, n);
     order->tag = tag;
 }
 

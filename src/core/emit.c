@@ -64,7 +64,7 @@ effect_order *emit_order_host(core *c, order_kind kind, const host *h, generatio
 effect_order *emit_order(core *c, order_kind kind, const claim *k)
 {
     effect_order *o = emit_order_host(c, kind, k->host, k->gen);
-    o->bytes = chunk_bytes(k->allocation, k->chunks);
+    o->bytes = claim_bytes(k, k->chunks);
     o->chunk_size = k->allocation->terms.chunk_size;
     o->user = k->allocation->user->id;
     o->running = allocation_is(k->allocation, TERM_STAY);

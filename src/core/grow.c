@@ -89,11 +89,13 @@ static allocation *next_to_grow(core *c, bool *ret_alone)
     return best;
 }
 
+/* A holding without any byte is a claim's of 0 chunks, or of quarantined ones: it binds to no host. */
 static const host *only_host(const allocation *a)
 {
-    if (!allocation_is(a, TERM_ONE_HOST) || list_empty(&a->holdings))
+    if (!allocation_is(a, TERM_ONE_HOST))
         return NULL;
-    return container_of(a->holdings.next, holding, node)->host;
+    list_each(x, &a->holdings, holding, node) if (x->held || x->returning || x->reserved) return x->host;
+    return NULL;
 }
 
 static chunks_t grow_one(core *c, allocation *a, chunks_t most)

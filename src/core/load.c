@@ -196,7 +196,7 @@ static int load_claim(core *c, const record_claim *r)
     claim *k = claim_find(c, r->gen);
     allocation *a = allocation_find(c, r->allocation);
     bytes_t all;
-    if (!a || r->gen.v == 0 || r->host.v >= c->n_hosts || r->chunks == 0 ||
+    if (!a || r->gen.v == 0 || r->host.v >= c->n_hosts || (r->chunks == 0 && a->gated && a->gated != k) ||
         (k && (k->allocation != a || k->host->id.v != r->host.v || r->state < k->state)) ||
         __builtin_mul_overflow(a->terms.chunk_size, (bytes_t)r->chunks, &all))
         return STATUS_CORRUPT;
@@ -204,7 +204,7 @@ static int load_claim(core *c, const record_claim *r)
         claim_count(c, k, false);
     else if (!(k = claim_create(c, r->gen, a, &c->hosts[r->host.v], r->chunks)))
         return STATUS_LIMIT;
-    k->chunks = r->chunks;
+    claim_set_chunks(k, r->chunks);
     k->state = r->state;
     claim_count(c, k, true);
     k->closing_until = r->closing_until;
@@ -234,6 +234,8 @@ static int load_claim_end(core *c, generation gen)
     list_remove(&k->host_node);
     k->holding->claims--;
     k->allocation->n_claims--;
+    if (k->allocation->gated == k)
+        k->allocation->gated = NULL;
     holding_tidy(c, k->holding);
     pool_give(&c->claims, k);
     return STATUS_OK;

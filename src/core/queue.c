@@ -189,7 +189,9 @@ static bool end_if_never(core *c, allocation *a)
     if (status && emit_room(c) < ROOM_FOR_DECISION)
         return false;
     a->doubt_look = c->doubts;
-    if (status)
+    if (status && a->state == ALLOCATION_WAITING)
+        allocation_give_up(c, a, status);
+    else if (status)
         allocation_end(c, a, status);
     return true;
 }

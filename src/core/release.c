@@ -197,7 +197,7 @@ void release_on_foreign(core *c, session *s, const core_event *e)
     if (o.status != STATUS_OK || a->state == ALLOCATION_WAITING) {
         request_reply(c, s, e->request.number, o);
         if (o.status == STATUS_OK)
-            allocation_end(c, a, STATUS_ENDED);
+            allocation_give_up(c, a, STATUS_ENDED);
         return;
     }
     chunks_t count = e->release_foreign.count;

@@ -41,7 +41,8 @@ static claim *cheapest(const core *c, const recall *r)
     uint64_t best_work = 0;
     list_each(k, &r->allocation->claims, claim, allocation_node)
     {
-        if (k->kill || k->state == CLAIM_QUARANTINED || k->holding->held == 0 || !recall_accepts(r, k->host))
+        if (k->kill || k->state == CLAIM_QUARANTINED || k->chunks == 0 || k->holding->held == 0 ||
+            !recall_accepts(r, k->host))
             continue;
         uint64_t work = work_of(c, k);
         if (!best || work <= best_work) {

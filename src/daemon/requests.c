@@ -156,8 +156,6 @@ static int read_offer(reading *r, const ProtobufCMessage *message)
 static int read_claim(reading *r, const ProtobufCMessage *message)
 {
     const Granary__Claim *m = (const Granary__Claim *)message;
-    if (m->chunks == 0)
-        return wrong(r, "a claim of 0 chunks: claim at least one");
     r->event->claim.id.v = m->allocation;
     r->event->claim.host.v = m->host;
     r->event->claim.chunks = m->chunks;

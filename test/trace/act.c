@@ -201,8 +201,8 @@ static void do_claim(run *r)
     for (uint32_t h = 0; h < HOSTS; h++)
         if (a->held[h] > model_claimed(&r->model, a, h))
             e.claim.host.v = h;
-    e.claim.chunks = player_draw(r, 4);
-    e.claim.handle = player_draw(r, 2);
+    e.claim.chunks = a->waiting && player_draw(r, 4) ? 0 : player_draw(r, 4);
+    e.claim.handle = a->waiting ? player_draw(r, 8) : player_draw(r, 2);
     request(r, k, &e);
 }
 

@@ -99,7 +99,7 @@ static void compare_allocation(model *m, const allocation_view *v)
         model_wrong(m, "allocation %" PRIu64 " is unknown to the model", v->id.v);
         return;
     }
-    bool granted_now = a->waiting && v->state != ALLOCATION_WAITING, seen[MODEL_HOSTS] = {false};
+    bool granted_now = a->waiting && v->state == ALLOCATION_LIVE, seen[MODEL_HOSTS] = {false};
     holding_view x;
     for (uint32_t cursor = 0; view_holding(m->core, v->id, &cursor, &x);) {
         seen[x.host.v] = true;
@@ -112,6 +112,7 @@ static void compare_allocation(model *m, const allocation_view *v)
     if (granted_now)
         judge_grant(m, a);
     a->waiting = v->state == ALLOCATION_WAITING;
+    a->ending = v->state == ALLOCATION_ENDING;
     if (v->want != a->want)
         model_wrong(m, "allocation %" PRIu64 " wants %u, the model says %u", a->id, v->want, a->want);
     if (v->chunks != held_by(a))
@@ -197,6 +198,22 @@ static void judge_hope(model *m)
             model_wrong(m, "allocation %" PRIu64 " waits for what can never be", m->allocations[i].id);
 }
 
+/* A claim of no chunks is for one process of a request that waits, or has just been granted; else it is being ended. */
+static void judge_gated(model *m)
+{
+    for (unsigned i = 0; i < m->n_claims; i++) {
+        const model_claim *k = &m->claims[i];
+        allocation_view v;
+        if (k->gen == 0 || k->chunks || view_allocation_by_id(m->core, (allocation_id){k->allocation}, &v) < 0)
+            continue;
+        for (unsigned j = 0; j < i; j++)
+            if (m->claims[j].gen && m->claims[j].allocation == k->allocation && m->claims[j].chunks == 0)
+                model_wrong(m, "allocation %" PRIu64 " has two claims of no chunks", k->allocation);
+        if (v.state == ALLOCATION_ENDING && k->state <= CLAIM_OPEN)
+            model_wrong(m, "claim %" PRIu64 " of no chunks outlives its request", k->gen);
+    }
+}
+
 /* What the queue left free although it fits: a waiter that does not fit must not block one that does. */
 static void judge_queue(model *m)
 {
@@ -275,6 +292,7 @@ void model_compare(model *m, const core *c, bool settled)
     for (uint32_t cursor = 0; view_host(c, &cursor, &host);)
         compare_host(m, &host, waiting > 0 || open);
     judge_owners(m);
+    judge_gated(m);
     if (settled) {
         judge_queue(m);
         judge_hope(m);

@@ -125,7 +125,7 @@ static void session_over(model *m, uint64_t id)
             stray_gives(m, a);
             continue;
         }
-        a->want = a->waiting ? a->want : 0;
+        a->want = 0;
         for (uint32_t h = 0; h < MODEL_HOSTS; h++)
             release(m, a, h, a->held[h]);
     }
@@ -262,6 +262,21 @@ static void on_release_n(model *m, const core_event *e, const effect_reply *r)
         a->want -= n < a->want ? n : a->want;
 }
 
+static bool has_claims(const model *m, uint64_t allocation)
+{
+    for (unsigned i = 0; i < m->n_claims; i++)
+        if (m->claims[i].gen && m->claims[i].allocation == allocation)
+            return true;
+    return false;
+}
+
+/* May 0 chunks be claimed, for a process that waits? By the owner, for one process. */
+static bool waits_gated(model *m, const model_allocation *a, const core_event *e)
+{
+    return owned(m, a, e) && a->waiting && e->claim.chunks == 0 && e->claim.handle && !has_claims(m, a->id) &&
+           e->claim.host.v < MODEL_HOSTS;
+}
+
 static void on_claim(model *m, const core_event *e, const core_effects *fx)
 {
     const effect_order *o = order_of(fx, ORDER_OPEN);
@@ -269,8 +284,11 @@ static void on_claim(model *m, const core_event *e, const core_effects *fx)
     uint32_t h = e->claim.host.v;
     bool fits = allowed(m, a, e) && !a->waiting && h < MODEL_HOSTS && e->claim.chunks > 0 &&
                 (uint64_t)model_claimed(m, a, h) + e->claim.chunks <= a->held[h];
+    fits |= waits_gated(m, a, e);
     if (!o)
         return;
+    if (fits && o->bytes != (e->claim.chunks ? a->chunk * e->claim.chunks : drain_tolerance(a->chunk)))
+        model_wrong(m, "a claim of %u chunks gets a limit of %" PRIu64, e->claim.chunks, o->bytes);
     if (!fits || !m->hosts[h].connected) {
         model_wrong(m, "a claim of %u on host %u was opened for nothing", e->claim.chunks, h);
         return;
@@ -463,10 +481,10 @@ void model_step(model *m, const core *c, const core_event *e, const core_effects
             release(m, a, n->host.v, n->chunks);
         else if (n->kind == NOTE_REVOKED)
             model_wrong(m, "revoked what may not be revoked");
-        else if (n->kind == NOTE_ENDED || n->kind == NOTE_TIMED_OUT) {
-            if (a && n->status == STATUS_NEVER && !judge_never(m, a))
+        else if (n->kind == NOTE_ENDED || (n->kind == NOTE_TIMED_OUT && !has_claims(m, n->allocation.v))) {
+            if (a && n->status == STATUS_NEVER && !a->ending && !judge_never(m, a))
                 model_wrong(m, "allocation %" PRIu64 " is ended as impossible, and fits", a->id);
-            allocation_over(m, n->allocation.v);
+            allocation_over(m, n->allocation.v); /* one that has a claim goes with it */
         }
     }
 }

@@ -34,7 +34,7 @@ typedef struct {
     uint32_t user, flags;
     bytes_t chunk;
     chunks_t want, min, first_want;
-    bool waiting;
+    bool waiting, ending;
     chunks_t held[MODEL_HOSTS], returning[MODEL_HOSTS];
 } model_allocation;
 

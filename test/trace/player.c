@@ -147,7 +147,7 @@ static void take_effects(run *r)
         if (x->kind == EFFECT_PUSH && x->push.kind == PUSH_ASK)
             r->asked = x->push.allocation.v;
         if (x->kind == EFFECT_NOTE)
-            r->notes[x->note.kind]++;
+            r->notes[x->note.kind]++, r->gated += x->note.kind == NOTE_CLAIMED && x->note.chunks == 0;
         if (x->kind == EFFECT_REPLY)
             take_reply(r, &x->reply);
         if (x->kind == EFFECT_ORDER)
@@ -227,6 +227,7 @@ void player_start(run *r, uint64_t seed)
     fresh.journal = need(r->journal, JOURNAL);
     fresh.effects = (core_effects){.items = need(r->effects.items, effects), .capacity = EFFECTS_MAX};
     memcpy(fresh.notes, r->notes, sizeof fresh.notes);
+    fresh.gated = r->gated;
     *r = fresh;
     r->core = core_make(r, r->arena);
     if (core_recover(r->core, r->now, false, &r->effects) < 0)

@@ -36,6 +36,7 @@ typedef struct {
     agent agents[HOSTS];
     client clients[CLIENTS];
     uint64_t notes[NOTE_KINDS]; /* over all runs: what was met at all */
+    uint64_t gated;             /* claims of 0 chunks among them */
     uint64_t asked;             /* the allocation that was last asked what it could give */
     model model;
     extent extents[64];

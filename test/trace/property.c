@@ -41,7 +41,8 @@ static bool met_everything(const run *r)
         {NOTE_HOST_DRAINING, "draining"},
         {NOTE_SESSION_LOST, "session lost"},
     };
-    bool all = true;
+    bool all = r->gated > 0;
+    printf("claimed while waiting %" PRIu64 ", ", r->gated);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         printf("%s %" PRIu64 "%s", kinds[i].name, r->notes[kinds[i].kind],
                i + 1 < sizeof kinds / sizeof *kinds ? ", " : "\n");

@@ -69,8 +69,12 @@ static void tells_allocations(void **state)
 static void tells_queue_and_recalls(void **state)
 {
     (void)state;
+    claim.allocation = 8; /* its command waits under a limit */
+    claim.chunks = 0;
     json_t *root = books_json(&books, BOOKS_ALL);
     const json_t *w = json_array_get(json_object_get(root, "queue"), 0);
+    assert_int_equal(json_array_size(json_object_get(w, "claims")), 1);
+    assert_int_equal(number(json_array_get(json_object_get(w, "claims"), 0), "chunks"), 0);
     assert_int_equal(number(w, "id"), 8);
     assert_int_equal(number(w, "waiting_ms"), 1500);
     assert_string_equal(text(w, "reason"), "a recall for it is under way");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_broker.h"
@@ -170,6 +171,49 @@ static void a_request_waits_and_tells(void **state)
     fake_stop(w.fake);
 }
 
+typedef struct {
+    fake_broker *fake;
+    granary_client *client;
+    uint64_t claim;
+    int pidfd, status;
+} attacher;
+
+/* All that makes the grant happens in here: nothing is left to wait for when it returns. */
+static int attach(const granary_wait_info *info, void *userdata)
+{
+    attacher *w = userdata;
+    w->status = granary_claim_start(w->client, info->allocation, FAKE_HOST, 0, "c", w->pidfd, &w->claim);
+    fake_capacity(w->fake, 4);
+    assert_int_equal(granary_claim_empty(w->client, w->claim, NULL), 0); /* its answer comes after the grant */
+    return 0;
+}
+
+static void a_request_waits_attached(void **state)
+{
+    (void)state;
+    for (int loop = 0; loop < 2; loop++) {
+        attacher w = {.fake = fake_start(1), .pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), .status = 1};
+        granary_client_options o = {.socket = fake_socket(w.fake), .event_loop = loop};
+        granary_allocation a;
+        struct timespec begin, end;
+        assert_int_equal(granary_client_open(&w.client, &o), 0);
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        assert_int_equal(granary_allocate(w.client, &(granary_request){.chunk_size = 4096, .want = 2}, &a, attach, &w),
+                         0);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        assert_true((end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000 < 800); /* no look */
+        assert_int_equal(w.status, 0);
+        assert_true(fake_await(w.fake, "CLAIM 11 3:0 fd"));
+        assert_int_equal(granary_claim_shrink(w.client, w.claim, a.chunks, 1000), 0);
+        assert_true(fake_await(w.fake, "SHRINK 1 2"));
+        assert_int_equal(granary_claim_close(w.client, w.claim, true, 5000, NULL), 0);
+        granary_allocation_finish(&a);
+        close(w.pidfd);
+        granary_client_close(w.client);
+        fake_stop(w.fake);
+    }
+}
+
 static void an_answer_outlives_a_restart(void **state)
 {
     (void)state;
@@ -196,7 +240,7 @@ int main(void)
         cmocka_unit_test(versions_and_sentences),         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(a_mute_broker_is_no_broker),     cmocka_unit_test(a_lease_from_end_to_end),
         cmocka_unit_test(bad_requests_say_what_is_wrong), cmocka_unit_test(a_request_waits_and_tells),
-        cmocka_unit_test(an_answer_outlives_a_restart),
+        cmocka_unit_test(a_request_waits_attached),       cmocka_unit_test(an_answer_outlives_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

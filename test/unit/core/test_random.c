@@ -36,7 +36,7 @@ typedef struct {
     machine m[HOSTS];
     session_id sessions[SESSIONS];
     bool attached[SESSIONS];
-    uint32_t n_offers, n_restarts, grants, recalls, drained, revoked, replies, limits;
+    uint32_t gated, n_offers, n_restarts, grants, recalls, drained, revoked, replies, limits;
     bool tiny; /* the tables are too small: a refusal must leave no trace */
     char before[1u << 16], after[1u << 16];
 } sim;
@@ -140,8 +140,14 @@ static void judge(sim *s)
         bytes_t groups = 0;
         for (uint32_t k = 0; k < s->m[i].n_groups; k++) {
             claim_view c;
-            if (view_claim_by_gen(s->w.core, s->m[i].groups[k].gen, &c) == 0)
+            if (view_claim_by_gen(s->w.core, s->m[i].groups[k].gen, &c) < 0)
+                continue;
+            allocation_view a = world_allocation(&s->w, c.allocation);
+            if (c.chunks)
                 groups += s->m[i].groups[k].bytes;
+            else
+                assert_int_equal(s->m[i].groups[k].bytes, drain_tolerance(a.terms->chunk_size));
+            s->gated += c.chunks == 0;
         }
         assert_true(groups <= v.granted + v.returning + v.quarantine);
         if (s->m[i].foreign == 0 && v.foreign == 0)
@@ -352,6 +358,11 @@ static void request(sim *s, uint32_t i)
         e.claim.host = h.host;
         e.claim.chunks = 1 + below(s, 2);
         e.claim.handle = below(s, 2) ? 5 : 0;
+        if (a.state == ALLOCATION_WAITING && below(s, 4)) { /* its process waits under its limit */
+            e.claim.host.v = below(s, HOSTS);
+            e.claim.chunks = 0;
+            e.claim.handle = 5;
+        }
         snprintf(e.claim.command, COMMAND_MAX, "task %u", what);
     } else if (what < 12) {
         e.kind = EVENT_RELEASE;
@@ -388,7 +399,7 @@ static void request(sim *s, uint32_t i)
             e.enter.fresh = below(s, 2);
         } else if (e.kind == EVENT_SHRINK) {
             e.shrink.gen = c.gen;
-            e.shrink.chunks = below(s, c.chunks + 1);
+            e.shrink.chunks = below(s, c.chunks + (c.chunks == 0) + 1);
         } else if (e.kind == EVENT_CLOSE) {
             e.close.gen = c.gen;
             e.close.kill = below(s, 2);
@@ -474,7 +485,7 @@ static void one(sim *s)
 }
 
 /* Over all walks: what a walk that does nothing would not reach. */
-static uint32_t sums[5], limits_seen;
+static uint32_t sums[6], limits_seen;
 
 static void walk(uint64_t seed, uint32_t steps, const core_limits *tiny)
 {
@@ -525,8 +536,8 @@ static void walk(uint64_t seed, uint32_t steps, const core_limits *tiny)
     }
     world_replay(&s->w);
     world_close(&s->w);
-    uint32_t seen[] = {s->grants, s->recalls, s->revoked, s->drained, s->n_restarts};
-    for (int i = 0; i < 5; i++)
+    uint32_t seen[] = {s->grants, s->recalls, s->revoked, s->drained, s->n_restarts, s->gated};
+    for (int i = 0; i < 6; i++)
         sums[i] += tiny ? 0 : seen[i];
     limits_seen += s->limits;
     free(s);
@@ -540,7 +551,7 @@ static void test_walks(void **state)
     for (uint64_t seed = first; seed <= last; seed++)
         walk(seed, 10000, NULL);
     if (!only)
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < 6; i++)
             assert_true(sums[i] > 5);
 }
 
