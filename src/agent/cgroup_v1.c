@@ -14,20 +14,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/cgroup_books.h"
 #include "base/status.h"
 
-typedef struct {
-    backend base;
-    cgroup_place place;
-    char books[BOOKS_MAX];
-    int dir; /* of the books, -1 until there is one */
-} v1;
+enum { V1_OOM, V1_HIGH, V1_USAGE, V1_KERNEL, V1_STAT, V1_EVENT }; /* the last is an eventfd */
+_Static_assert(V1_EVENT < CGROUP_FILES, "a place for each");
 
 typedef struct {
-    group base;
-    int dir, procs, oom, high, usage, kernel, stat;
-    int event;      /* eventfd; -1: the kernel has none */
+    cgroup_group base;
     uint64_t kills; /* at the begin of the task */
     uint64_t seen;  /* kills at the last look */
 } v1_group;
@@ -37,97 +31,39 @@ static v1_group *v1_of(group *g)
     return (v1_group *)g;
 }
 
-static void v1_destroy(backend *b)
+static int v1_file(const group *g, int which)
 {
-    v1 *self = (v1 *)b;
-    char base[2 * PATH_MAX];
-    if (self->dir >= 0)
-        close(self->dir);
-    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
-    cgroup_books_remove(base, self->books);
-    free(self);
+    return ((const cgroup_group *)g)->files[which];
 }
 
-static int v1_folder(v1 *self, bool make)
-{
-    char base[2 * PATH_MAX];
-    if (self->dir >= 0 && cgroup_folder_gone(self->dir)) {
-        close(self->dir);
-        self->dir = -1;
-    }
-    if (self->dir >= 0)
-        return 0;
-    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
-    return cgroup_books_open(base, self->books, make, &self->dir);
-}
-
-static int v1_books(backend *b, const char *books)
-{
-    v1 *self = (v1 *)b;
-    if (!books_valid(books))
-        return STATUS_INVALID;
-    if (self->dir >= 0)
-        close(self->dir);
-    self->dir = -1;
-    snprintf(self->books, sizeof self->books, "%s", books);
-    return 0;
-}
-
-static int v1_list(backend *b, generations *ret)
-{
-    v1 *self = (v1 *)b;
-    int r = v1_folder(self, false);
-    if (r == STATUS_NOT_FOUND) {
-        *ret = (generations){0};
-        return 0;
-    }
-    return r < 0 ? r : cgroup_list(self->dir, ret);
-}
-
-static void v1_close(group *base)
-{
-    if (!base)
-        return;
-    v1_group *g = v1_of(base);
-    int fds[] = {g->dir, g->procs, g->oom, g->high, g->usage, g->kernel, g->stat, g->event};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    free(g);
-}
-
-static int open_file(int dir, const char *name, int flags)
-{
-    return openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW);
-}
-
-static int v1_kills(v1_group *g, uint64_t *ret)
+static int v1_kills(const group *g, uint64_t *ret)
 {
     char lines[256];
-    int r = cgroup_fd_text(g->oom, lines, sizeof lines);
+    int r = cgroup_fd_text(v1_file(g, V1_OOM), lines, sizeof lines);
     if (r == 0)
         *ret = cgroup_field(lines, "oom_kill");
     return r;
 }
 
-static int v1_files(v1_group *g)
+static int v1_files(cgroup_group *g)
 {
-    g->procs = open_file(g->dir, "cgroup.procs", O_WRONLY);
-    g->oom = open_file(g->dir, "memory.oom_control", O_RDONLY);
-    g->high = open_file(g->dir, "memory.max_usage_in_bytes", O_RDWR);
-    g->usage = open_file(g->dir, "memory.usage_in_bytes", O_RDONLY);
-    g->stat = open_file(g->dir, "memory.stat", O_RDONLY);
-    g->kernel = open_file(g->dir, "memory.kmem.usage_in_bytes", O_RDONLY); /* absent: kernel memory is not counted */
-    if (g->procs < 0 || g->oom < 0 || g->high < 0 || g->usage < 0 || g->stat < 0)
+    int *files = g->files;
+    files[V1_OOM] = cgroup_file(g, "memory.oom_control", O_RDONLY);
+    files[V1_HIGH] = cgroup_file(g, "memory.max_usage_in_bytes", O_RDWR);
+    files[V1_USAGE] = cgroup_file(g, "memory.usage_in_bytes", O_RDONLY);
+    files[V1_STAT] = cgroup_file(g, "memory.stat", O_RDONLY);
+    files[V1_KERNEL] =
+        cgroup_file(g, "memory.kmem.usage_in_bytes", O_RDONLY); /* absent: kernel memory is not counted */
+    if (files[V1_OOM] < 0 || files[V1_HIGH] < 0 || files[V1_USAGE] < 0 || files[V1_STAT] < 0)
         return STATUS_SYSTEM;
     char line[48];
-    g->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    snprintf(line, sizeof line, "%d %d", g->event, g->oom);
-    if (g->event >= 0 && cgroup_write(g->dir, "cgroup.event_control", line) < 0) {
-        close(g->event); /* then the rest of a group dies when its task is seen to have ended */
-        g->event = -1;
+    files[V1_EVENT] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    snprintf(line, sizeof line, "%d %d", files[V1_EVENT], files[V1_OOM]);
+    if (files[V1_EVENT] >= 0 && cgroup_write(g->dir, "cgroup.event_control", line) < 0) {
+        close(files[V1_EVENT]); /* then the rest of a group dies when its task is seen to have ended */
+        files[V1_EVENT] = -1;
     }
-    return v1_kills(g, &g->seen);
+    return v1_kills(&g->base, &v1_of(&g->base)->seen);
 }
 
 /* memory.memsw bounds memory + swap, where swap is counted; it may never be the smaller one. */
@@ -149,69 +85,22 @@ static int v1_set_limit(int dir, bytes_t limit)
     return 0;
 }
 
-static int v1_open(backend *b, uint64_t gen, bytes_t limit, bool make, group **ret, bool *ret_made)
+static int v1_limits(int dir, bytes_t limit)
 {
-    v1 *self = (v1 *)b;
-    bool made = false;
-    int r = v1_folder(self, make);
-    if (r < 0)
-        return r;
-    v1_group *g = malloc(sizeof *g);
-    if (!g)
-        return STATUS_NO_MEMORY;
-    *g = (v1_group){.base = {.owner = b, .generation = gen},
-                    .dir = -1,
-                    .procs = -1,
-                    .oom = -1,
-                    .high = -1,
-                    .usage = -1,
-                    .kernel = -1,
-                    .stat = -1,
-                    .event = -1};
-    r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
+    int r = v1_set_limit(dir, limit);
+    /* Without swap accounting this is what keeps a claim out of swap; absent on some kernels. */
     if (r == 0)
-        r = v1_files(g);
-    if (r == 0 && made) {
-        r = v1_set_limit(g->dir, limit);
-        /* Without swap accounting this is what keeps a claim out of swap; absent on some kernels. */
-        (void)cgroup_write(g->dir, "memory.swappiness", "0");
-    }
-    if (r < 0) {
-        int error = errno;
-        if (made)
-            cgroup_group_remove(self->dir, gen);
-        v1_close(&g->base);
-        errno = error;
-        return r;
-    }
-    *ret = &g->base;
-    *ret_made = made;
-    return 0;
-}
-
-static int v1_remove(group *base)
-{
-    return cgroup_group_remove(((v1 *)base->owner)->dir, base->generation);
-}
-
-static int v1_attach(group *base, pid_t pid)
-{
-    return cgroup_attach(v1_of(base)->procs, pid);
-}
-
-static int v1_processes(group *base, pids *to)
-{
-    return cgroup_processes(v1_of(base)->dir, to);
+        (void)cgroup_write(dir, "memory.swappiness", "0");
+    return r;
 }
 
 static int v1_use(group *base, bytes_t *ret)
 {
-    v1_group *g = v1_of(base);
     char lines[4096];
     uint64_t kernel = 0;
-    int r = cgroup_fd_text(g->stat, lines, sizeof lines);
-    if (r == 0 && g->kernel >= 0)
-        r = cgroup_fd_number(g->kernel, &kernel);
+    int r = cgroup_fd_text(v1_file(base, V1_STAT), lines, sizeof lines);
+    if (r == 0 && v1_file(base, V1_KERNEL) >= 0)
+        r = cgroup_fd_number(v1_file(base, V1_KERNEL), &kernel);
     if (r < 0)
         return r;
     *ret = cgroup_field(lines, "total_rss") + cgroup_field(lines, "total_shmem") + kernel;
@@ -220,23 +109,23 @@ static int v1_use(group *base, bytes_t *ret)
 
 static int v1_charged(group *base, bytes_t *ret)
 {
-    return cgroup_fd_number(v1_of(base)->usage, ret);
+    return cgroup_fd_number(v1_file(base, V1_USAGE), ret);
 }
 
 static int v1_task_begin(group *base)
 {
     v1_group *g = v1_of(base);
     g->kills = g->seen; /* nothing ran since the last look, which was the end of the task before */
-    return pwrite(g->high, "0", 1, 0) == 1 ? 0 : STATUS_SYSTEM;
+    return pwrite(v1_file(base, V1_HIGH), "0", 1, 0) == 1 ? 0 : STATUS_SYSTEM;
 }
 
 static int v1_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 {
     v1_group *g = v1_of(base);
     uint64_t kills = 0, high = 0;
-    int r = v1_kills(g, &kills);
+    int r = v1_kills(base, &kills);
     if (r == 0)
-        r = cgroup_fd_number(g->high, &high);
+        r = cgroup_fd_number(v1_file(base, V1_HIGH), &high);
     if (r < 0)
         return r;
     g->seen = kills;
@@ -247,12 +136,12 @@ static int v1_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 
 static int v1_limit(group *base, bytes_t limit)
 {
-    return v1_set_limit(v1_of(base)->dir, limit);
+    return v1_set_limit(v1_of(base)->base.dir, limit);
 }
 
 static int v1_reclaim_fd(group *base, int *ret)
 {
-    int fd = open_file(v1_of(base)->dir, "memory.force_empty", O_WRONLY);
+    int fd = cgroup_file(&v1_of(base)->base, "memory.force_empty", O_WRONLY);
     if (fd < 0)
         return STATUS_SYSTEM;
     *ret = fd;
@@ -267,10 +156,9 @@ static int v1_reclaim(int fd, bytes_t most)
 
 static uint32_t v1_events(group *base, group_event ret[GROUP_EVENTS])
 {
-    v1_group *g = v1_of(base);
-    if (g->event < 0)
+    if (v1_file(base, V1_EVENT) < 0)
         return 0;
-    ret[0] = (group_event){.fd = g->event, .events = EPOLLIN};
+    ret[0] = (group_event){.fd = v1_file(base, V1_EVENT), .events = EPOLLIN};
     return 1;
 }
 
@@ -284,14 +172,14 @@ static void v1_event_clear(group *base, int fd)
 static const backend_ops v1_ops = {
     .name = "cgroup v1",
     .limited = true,
-    .destroy = v1_destroy,
-    .books = v1_books,
-    .list = v1_list,
-    .open = v1_open,
-    .close = v1_close,
-    .remove = v1_remove,
-    .attach = v1_attach,
-    .processes = v1_processes,
+    .destroy = cgroup_backend_destroy,
+    .books = cgroup_backend_books,
+    .list = cgroup_backend_list,
+    .open = cgroup_backend_open,
+    .close = cgroup_backend_close,
+    .remove = cgroup_backend_remove,
+    .attach = cgroup_backend_attach,
+    .processes = cgroup_backend_processes,
     .use = v1_use,
     .charged = v1_charged,
     .task_begin = v1_task_begin,
@@ -303,12 +191,18 @@ static const backend_ops v1_ops = {
     .event_clear = v1_event_clear,
 };
 
+static const cgroup_version v1_version = {
+    .group_size = sizeof(v1_group),
+    .files = v1_files,
+    .limits = v1_limits,
+};
+
 int cgroup_v1_create(backend **ret, const backend_options *options, char reason[REASON_MAX])
 {
-    v1 *self = calloc(1, sizeof *self);
+    cgroup_books *self = calloc(1, sizeof *self);
     if (!self)
         return STATUS_NO_MEMORY;
-    *self = (v1){.base = {.ops = &v1_ops, .proc = options->proc}, .dir = -1};
+    *self = (cgroup_books){.base = {.ops = &v1_ops, .proc = options->proc}, .version = &v1_version, .dir = -1};
     char path[2 * PATH_MAX + 32];
     int r = cgroup_find(options->proc, options->cgroup_root, 1, &self->place);
     if (r < 0) {

@@ -17,19 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/cgroup_books.h"
 #include "base/status.h"
 
-typedef struct {
-    backend base;
-    cgroup_place place;
-    char books[BOOKS_MAX];
-    int dir;
-} v2;
+enum { V2_STAT, V2_CURRENT, V2_PEAK, V2_MEMORY_EVENTS, V2_GROUP_EVENTS, V2_KILL };
+_Static_assert(V2_KILL < CGROUP_FILES, "a place for each");
 
 typedef struct {
-    group base;
-    int dir, procs, stat, current, peak, memory_events, group_events, kill;
+    cgroup_group base;
     bool peak_resets;     /* Linux 6.12 */
     uint64_t kills, high; /* at the begin of the task */
 } v2_group;
@@ -39,99 +34,35 @@ static v2_group *v2_of(group *g)
     return (v2_group *)g;
 }
 
-static void v2_destroy(backend *b)
+static int v2_file(const group *g, int which)
 {
-    v2 *self = (v2 *)b;
-    char base[2 * PATH_MAX];
-    if (self->dir >= 0)
-        close(self->dir);
-    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
-    cgroup_books_remove(base, self->books);
-    free(self);
+    return ((const cgroup_group *)g)->files[which];
 }
 
-static int v2_folder(v2 *self, bool make)
+static int v2_books_made(int dir)
 {
-    char base[2 * PATH_MAX];
-    if (self->dir >= 0 && cgroup_folder_gone(self->dir)) {
-        close(self->dir);
-        self->dir = -1;
-    }
-    if (self->dir >= 0)
-        return 0;
-    int dir;
-    snprintf(base, sizeof base, "%s%s", self->place.mount, self->place.own);
-    int r = cgroup_books_open(base, self->books, make, &dir);
-    if (r < 0)
-        return r;
-    r = make ? cgroup_write(dir, "cgroup.subtree_control", "+memory") : 0;
-    if (r < 0) {
-        close(dir);
-        return r;
-    }
-    self->dir = dir;
-    return 0;
+    return cgroup_write(dir, "cgroup.subtree_control", "+memory");
 }
 
-static int v2_books(backend *b, const char *books)
+static int v2_files(cgroup_group *g)
 {
-    v2 *self = (v2 *)b;
-    if (!books_valid(books))
-        return STATUS_INVALID;
-    if (self->dir >= 0)
-        close(self->dir);
-    self->dir = -1;
-    snprintf(self->books, sizeof self->books, "%s", books);
-    return 0;
-}
-
-static int v2_list(backend *b, generations *ret)
-{
-    v2 *self = (v2 *)b;
-    int r = v2_folder(self, false);
-    if (r == STATUS_NOT_FOUND) {
-        *ret = (generations){0};
-        return 0;
-    }
-    return r < 0 ? r : cgroup_list(self->dir, ret);
-}
-
-static void v2_close(group *base)
-{
-    if (!base)
-        return;
-    v2_group *g = v2_of(base);
-    int fds[] = {g->dir, g->procs, g->stat, g->current, g->peak, g->memory_events, g->group_events, g->kill};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    free(g);
-}
-
-static int open_file(int dir, const char *name, int flags)
-{
-    return openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW);
-}
-
-static int v2_files(v2_group *g)
-{
-    g->procs = open_file(g->dir, "cgroup.procs", O_WRONLY);
-    g->stat = open_file(g->dir, "memory.stat", O_RDONLY);
-    g->current = open_file(g->dir, "memory.current", O_RDONLY);
-    g->memory_events = open_file(g->dir, "memory.events", O_RDONLY);
-    g->group_events = open_file(g->dir, "cgroup.events", O_RDONLY);
-    g->kill = open_file(g->dir, "cgroup.kill", O_WRONLY); /* Linux 5.14 */
-    g->peak = open_file(g->dir, "memory.peak", O_RDWR);   /* writable: Linux 6.12 */
-    if (g->peak >= 0 && pwrite(g->peak, "reset", 5, 0) == 5)
-        g->peak_resets = true;
-    else if (g->peak < 0)
-        g->peak = open_file(g->dir, "memory.peak", O_RDONLY); /* Linux 5.19 */
-    if (g->procs < 0 || g->stat < 0 || g->current < 0 || g->memory_events < 0 || g->group_events < 0)
+    int *files = g->files;
+    files[V2_STAT] = cgroup_file(g, "memory.stat", O_RDONLY);
+    files[V2_CURRENT] = cgroup_file(g, "memory.current", O_RDONLY);
+    files[V2_MEMORY_EVENTS] = cgroup_file(g, "memory.events", O_RDONLY);
+    files[V2_GROUP_EVENTS] = cgroup_file(g, "cgroup.events", O_RDONLY);
+    files[V2_KILL] = cgroup_file(g, "cgroup.kill", O_WRONLY); /* Linux 5.14 */
+    files[V2_PEAK] = cgroup_file(g, "memory.peak", O_RDWR);   /* writable: Linux 6.12 */
+    if (files[V2_PEAK] >= 0 && pwrite(files[V2_PEAK], "reset", 5, 0) == 5)
+        v2_of(&g->base)->peak_resets = true;
+    else if (files[V2_PEAK] < 0)
+        files[V2_PEAK] = cgroup_file(g, "memory.peak", O_RDONLY); /* Linux 5.19 */
+    if (files[V2_STAT] < 0 || files[V2_CURRENT] < 0 || files[V2_MEMORY_EVENTS] < 0 || files[V2_GROUP_EVENTS] < 0)
         return STATUS_SYSTEM;
     return 0;
 }
 
-static int v2_prepare(int dir, bytes_t limit)
+static int v2_limits(int dir, bytes_t limit)
 {
     int r = cgroup_write_number(dir, "memory.max", limit);
     if (r == 0)
@@ -146,64 +77,11 @@ static int v2_prepare(int dir, bytes_t limit)
     return r == STATUS_NOT_FOUND ? 0 : r;
 }
 
-static int v2_open(backend *b, uint64_t gen, bytes_t limit, bool make, group **ret, bool *ret_made)
-{
-    v2 *self = (v2 *)b;
-    bool made = false;
-    int r = v2_folder(self, make);
-    if (r < 0)
-        return r;
-    v2_group *g = malloc(sizeof *g);
-    if (!g)
-        return STATUS_NO_MEMORY;
-    *g = (v2_group){.base = {.owner = b, .generation = gen},
-                    .dir = -1,
-                    .procs = -1,
-                    .stat = -1,
-                    .current = -1,
-                    .peak = -1,
-                    .memory_events = -1,
-                    .group_events = -1,
-                    .kill = -1};
-    r = cgroup_group_open(self->dir, gen, make, &g->dir, &made);
-    if (r == 0)
-        r = v2_files(g);
-    if (r == 0 && made)
-        r = v2_prepare(g->dir, limit);
-    if (r < 0) {
-        int error = errno;
-        if (made)
-            cgroup_group_remove(self->dir, gen);
-        v2_close(&g->base);
-        errno = error;
-        return r;
-    }
-    *ret = &g->base;
-    *ret_made = made;
-    return 0;
-}
-
-static int v2_remove(group *base)
-{
-    return cgroup_group_remove(((v2 *)base->owner)->dir, base->generation);
-}
-
-static int v2_attach(group *base, pid_t pid)
-{
-    return cgroup_attach(v2_of(base)->procs, pid);
-}
-
-static int v2_processes(group *base, pids *to)
-{
-    return cgroup_processes(v2_of(base)->dir, to);
-}
-
 static int v2_kill(group *base)
 {
-    v2_group *g = v2_of(base);
-    if (g->kill < 0)
+    if (v2_file(base, V2_KILL) < 0)
         return STATUS_NOT_FOUND;
-    return pwrite(g->kill, "1", 1, 0) == 1 ? 0 : STATUS_SYSTEM;
+    return pwrite(v2_file(base, V2_KILL), "1", 1, 0) == 1 ? 0 : STATUS_SYSTEM;
 }
 
 /* Before Linux 5.18 there is no sum of kernel memory: these are its parts. */
@@ -221,7 +99,7 @@ static bytes_t kernel_memory(const char *lines)
 static int v2_use(group *base, bytes_t *ret)
 {
     char lines[8192];
-    int r = cgroup_fd_text(v2_of(base)->stat, lines, sizeof lines);
+    int r = cgroup_fd_text(v2_file(base, V2_STAT), lines, sizeof lines);
     if (r == 0)
         *ret = cgroup_field(lines, "anon") + cgroup_field(lines, "shmem") + kernel_memory(lines);
     return r;
@@ -229,13 +107,13 @@ static int v2_use(group *base, bytes_t *ret)
 
 static int v2_charged(group *base, bytes_t *ret)
 {
-    return cgroup_fd_number(v2_of(base)->current, ret);
+    return cgroup_fd_number(v2_file(base, V2_CURRENT), ret);
 }
 
-static int v2_kills(v2_group *g, uint64_t *ret)
+static int v2_kills(const group *g, uint64_t *ret)
 {
     char lines[512];
-    int r = cgroup_fd_text(g->memory_events, lines, sizeof lines);
+    int r = cgroup_fd_text(v2_file(g, V2_MEMORY_EVENTS), lines, sizeof lines);
     if (r == 0)
         *ret = cgroup_field(lines, "oom_kill");
     return r;
@@ -245,22 +123,23 @@ static int v2_task_begin(group *base)
 {
     v2_group *g = v2_of(base);
     if (g->peak_resets)
-        (void)!pwrite(g->peak, "reset", 5, 0);
+        (void)!pwrite(v2_file(base, V2_PEAK), "reset", 5, 0);
     g->high = 0;
-    if (g->peak >= 0 && !g->peak_resets)
-        (void)cgroup_fd_number(g->peak, &g->high);
-    return v2_kills(g, &g->kills);
+    if (v2_file(base, V2_PEAK) >= 0 && !g->peak_resets)
+        (void)cgroup_fd_number(v2_file(base, V2_PEAK), &g->high);
+    return v2_kills(base, &g->kills);
 }
 
 static int v2_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 {
     v2_group *g = v2_of(base);
     uint64_t kills = 0, high = UINT64_MAX;
-    int r = v2_kills(g, &kills);
+    int r = v2_kills(base, &kills);
     if (r < 0)
         return r;
     /* A mark that cannot be reset speaks of this task only if this task raised it. */
-    if (g->peak < 0 || cgroup_fd_number(g->peak, &high) < 0 || (!g->peak_resets && high <= g->high))
+    int peak = v2_file(base, V2_PEAK);
+    if (peak < 0 || cgroup_fd_number(peak, &high) < 0 || (!g->peak_resets && high <= g->high))
         high = UINT64_MAX;
     *ret_oom = kills > g->kills;
     *ret_ceiling = high;
@@ -270,25 +149,25 @@ static int v2_task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
 /* Page cache goes first, and before the limit is written: the kernel kills inside that write. */
 static int v2_limit(group *base, bytes_t limit)
 {
-    v2_group *g = v2_of(base);
+    int dir = v2_of(base)->base.dir;
     uint64_t current = 0;
     int r = v2_charged(base, &current);
     if (r < 0)
         return r;
     if (current > limit) {
-        (void)cgroup_write_number(g->dir, "memory.reclaim", current - limit); /* EAGAIN: less could be dropped */
+        (void)cgroup_write_number(dir, "memory.reclaim", current - limit); /* EAGAIN: less could be dropped */
         r = v2_charged(base, &current);
         if (r < 0)
             return r;
         if (current > limit)
             return STATUS_STATE;
     }
-    return cgroup_write_number(g->dir, "memory.max", limit);
+    return cgroup_write_number(dir, "memory.max", limit);
 }
 
 static int v2_reclaim_fd(group *base, int *ret)
 {
-    int fd = open_file(v2_of(base)->dir, "memory.reclaim", O_WRONLY); /* Linux 5.19 */
+    int fd = cgroup_file(&v2_of(base)->base, "memory.reclaim", O_WRONLY); /* Linux 5.19 */
     if (fd < 0)
         return STATUS_SYSTEM;
     *ret = fd;
@@ -304,9 +183,8 @@ static int v2_reclaim(int fd, bytes_t most)
 
 static uint32_t v2_events(group *base, group_event ret[GROUP_EVENTS])
 {
-    v2_group *g = v2_of(base);
-    ret[0] = (group_event){.fd = g->memory_events, .events = EPOLLPRI};
-    ret[1] = (group_event){.fd = g->group_events, .events = EPOLLPRI};
+    ret[0] = (group_event){.fd = v2_file(base, V2_MEMORY_EVENTS), .events = EPOLLPRI};
+    ret[1] = (group_event){.fd = v2_file(base, V2_GROUP_EVENTS), .events = EPOLLPRI};
     return 2;
 }
 
@@ -320,14 +198,14 @@ static void v2_event_clear(group *base, int fd)
 static const backend_ops v2_ops = {
     .name = "cgroup v2",
     .limited = true,
-    .destroy = v2_destroy,
-    .books = v2_books,
-    .list = v2_list,
-    .open = v2_open,
-    .close = v2_close,
-    .remove = v2_remove,
-    .attach = v2_attach,
-    .processes = v2_processes,
+    .destroy = cgroup_backend_destroy,
+    .books = cgroup_backend_books,
+    .list = cgroup_backend_list,
+    .open = cgroup_backend_open,
+    .close = cgroup_backend_close,
+    .remove = cgroup_backend_remove,
+    .attach = cgroup_backend_attach,
+    .processes = cgroup_backend_processes,
     .kill = v2_kill,
     .use = v2_use,
     .charged = v2_charged,
@@ -338,6 +216,13 @@ static const backend_ops v2_ops = {
     .reclaim = v2_reclaim,
     .events = v2_events,
     .event_clear = v2_event_clear,
+};
+
+static const cgroup_version v2_version = {
+    .group_size = sizeof(v2_group),
+    .books_made = v2_books_made,
+    .files = v2_files,
+    .limits = v2_limits,
 };
 
 /* Ours are this process, and if it is supervised the supervisor and its children. */
@@ -410,10 +295,10 @@ static bool word_in(const char *list, const char *word)
 
 int cgroup_v2_create(backend **ret, const backend_options *options, char reason[REASON_MAX])
 {
-    v2 *self = calloc(1, sizeof *self);
+    cgroup_books *self = calloc(1, sizeof *self);
     if (!self)
         return STATUS_NO_MEMORY;
-    *self = (v2){.base = {.ops = &v2_ops, .proc = options->proc}, .dir = -1};
+    *self = (cgroup_books){.base = {.ops = &v2_ops, .proc = options->proc}, .version = &v2_version, .dir = -1};
     char base[2 * PATH_MAX], file[2 * PATH_MAX + 32], controllers[512];
     int r = cgroup_find(options->proc, options->cgroup_root, 2, &self->place);
     if (r < 0) {

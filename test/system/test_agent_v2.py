@@ -194,3 +194,43 @@ def test_shared_memory_of_the_dead_is_not_free(service, books, tmp_path):
     task.close()
     agent.sample()
     assert agent.stop() == 0
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["group", "folder_of_the_books"])
+def test_a_group_that_vanished_is_made_again(service, books, tmp_path, whole):
+    """Somebody removes an empty group of a living claim: it is there again, with its limit, which holds."""
+    agent = Agent(books, program=started_in(service, tmp_path)).begin()
+    assert agent.open(1, 48 * MIB).status == 0
+    assert agent.limit(1, 32 * MIB).status == 0
+    folder = f"{service}/granary.{books}"
+    os.rmdir(f"{folder}/c1")
+    if whole:
+        os.rmdir(folder)
+    agent.notice("claim 1: its group had vanished; it was made again")
+    assert read(f"{folder}/cgroup.subtree_control") == "memory"
+    assert read(f"{folder}/c1/memory.max") == str(32 * MIB)
+    assert read(f"{folder}/c1/memory.oom.group") == "1"
+    task = Gated([PYTHON, "-c", "bytearray(64<<20)"])
+    assert agent.enter(1, task.pidfd, fresh=True).status == 0
+    assert read(f"{folder}/c1/cgroup.procs") == str(task.pid)
+    task.go()
+    assert task.wait() == -9
+    answer = agent.empty(1)
+    assert (answer.cause, answer.peak) == (CAUSE_OOM, 32 * MIB)
+    task.close()
+    agent.finish_claim(1)
+    agent.sample()
+    assert not os.path.exists(f"{folder}/c1")
+    assert agent.stop() == 0
+
+
+def test_a_group_that_vanishes_while_its_claim_ends_has_drained(service, books, tmp_path):
+    agent = Agent(books, program=started_in(service, tmp_path)).begin()
+    assert agent.open(1, 48 * MIB).status == 0
+    os.rmdir(f"{service}/granary.{books}/c1")
+    agent.end(1)
+    assert agent.drained(1).used == 0
+    agent.close_claim(1)
+    agent.sample(lambda s: not s.claims)
+    assert not os.path.exists(f"{service}/granary.{books}/c1")
+    assert agent.stop() == 0
