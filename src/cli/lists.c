@@ -68,7 +68,11 @@ int lists_allocations(const snapshot *s, unsigned indent, unsigned width)
         table_count(t, a->id);
         table_cell(t, "%s%s", a->label, strcmp(a->state, "ending") == 0 ? " (ending)" : "");
         table_cell(t, "%s", books_user_name(a->uid, user));
-        table_cell(t, "%d", books_pid_of(s, a));
+        int32_t pid = books_pid_of(s, a);
+        if (pid)
+            table_cell(t, "%d", pid);
+        else
+            table_cell(t, "-"); /* not told yet, or of another pid namespace */
         table_size(t, a->chunk_size);
         table_count(t, a->chunks);
         table_count(t, a->want);

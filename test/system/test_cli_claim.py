@@ -1,6 +1,8 @@
 """`granary claim`: a program that runs already, in the books as long as it lives. Its own session is over at once."""
 import os
+import random
 import subprocess
+import time
 
 import pytest
 
@@ -119,6 +121,25 @@ def test_it_ends_in_the_books_though_it_ended_while_nobody_looked(broker, progra
     broker.check()
 
 
+def test_a_claim_that_dies_at_any_moment_leaves_all_or_nothing(broker, program):
+    """The seed moves the moment through connecting, asking, claiming and saying goodbye."""
+    draw = random.Random(int(os.environ.get("GRANARY_SEED", "0")))
+    for _ in range(12):
+        child = program("sleep", "600")
+        job = broker.begin("claim", "--pid", str(child.pid), "-m", "100M")
+        time.sleep(draw.random() * 0.05)  # a moment, not a wait
+        job.kill()
+        job.wait()
+        s = broker.wait(lambda s: not s["allocations"] or held_by(s, child), what="all or nothing")
+        if held_by(s, child):
+            assert held_by(s, child)["chunks"] == 1 and s["hosts"][0]["granted"] == 100 * MIB
+            broker.check()
+        child.kill()
+        child.wait()
+        broker.wait_idle()
+    broker.check()
+
+
 def test_its_release_waits_for_its_end(broker, program):
     child = program()
     assert claim(broker, child).returncode == 0
@@ -210,4 +231,37 @@ def test_refusals(broker, program):
     child.wait()
     done = claim(broker, child)
     assert done.returncode == 1 and "no such process" in done.stderr
+    broker.check()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_where_nothing_is_limited_it_is_the_same(make_broker):
+    plain = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    broker = make_broker(start=False, prefix=plain)
+    os.chmod(broker.folder, 0o777)
+    broker.start()
+    assert broker.snapshot()["hosts"][0]["enforcement"] == "watch"
+
+    def run(*words):
+        return subprocess.run([*plain, *words], env=broker.env, capture_output=True, text=True, timeout=60)
+
+    child = subprocess.Popen([*plain, PYTHON, "-c", "import time; b = bytearray(40 << 20); print('ready', flush=True); time.sleep(600)"],
+                             env=broker.env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        done = run(GRANARY, "claim", "--pid", str(child.pid), "-m", "100M")
+        assert done.returncode == 0, done
+        a = wait_held(broker, child)
+        assert (a["state"], a["chunks"], a["pid"], a["claims"][0]["pids"]) == ("live", 1, child.pid, [child.pid])
+        assert 40 * MIB < a["claims"][0]["used"] < 100 * MIB
+        done = run(GRANARY, "claim", "--pid", str(child.pid), "-m", "100M")
+        assert done.returncode == 1 and f"of allocation {a['id']} (python3) already" in done.stderr, done
+        broker.check()
+        broker.kill(BROKER)
+        assert wait_held(broker, child)["chunks"] == 1
+        broker.check()
+    finally:
+        child.kill()
+        child.wait()
+    broker.wait_idle()
     broker.check()

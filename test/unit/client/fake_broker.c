@@ -636,6 +636,16 @@ void fake_end(fake_broker *f, int status)
     });
 }
 
+void fake_over(fake_broker *f, uint64_t claim, uint64_t used)
+{
+    Granary__ClaimOver m = GRANARY__CLAIM_OVER__INIT;
+    m.claim = claim;
+    m.allocation = f->allocation;
+    m.used = used;
+    m.bytes = used / 2;
+    WITH(f, send_message(f, TYPE(CLAIM_OVER), 0, &m));
+}
+
 void fake_fail(fake_broker *f, uint16_t type, int status)
 {
     WITH(f, {

@@ -214,6 +214,31 @@ static void a_request_waits_attached(void **state)
     }
 }
 
+static void use_beyond_a_claims_size_is_told(void **state)
+{
+    (void)state;
+    fake_broker *fake = fake_start(2);
+    granary_client *client = open_on(fake);
+    granary_allocation a;
+    granary_request q = {.chunk_size = 4096, .want = 2};
+    uint64_t claim, other;
+    assert_int_equal(granary_allocate(client, &q, &a, NULL, NULL), 0);
+    assert_int_equal(granary_claim_open(client, a.id, FAKE_HOST, 1, "x", &claim), 0);
+    assert_int_equal(granary_claim_open(client, a.id, FAKE_HOST, 1, "y", &other), 0);
+    assert_int_equal(granary_claim_over(client, claim), 0);
+    fake_over(fake, 999, 7); /* not this client's: nothing to it */
+    fake_over(fake, claim, 5000);
+    assert_int_equal(granary_claim_empty(client, claim, NULL), 0); /* its answer comes after what was pushed before */
+    assert_int_equal(granary_claim_over(client, claim), 5000);
+    assert_int_equal(granary_claim_over(client, other), 0);
+    assert_int_equal(granary_claim_over(client, 999), 0);
+    assert_true(granary_host_limited(client, FAKE_HOST));
+    assert_true(granary_host_limited(client, 77)); /* unknown */
+    granary_allocation_finish(&a);
+    granary_client_close(client);
+    fake_stop(fake);
+}
+
 static void an_answer_outlives_a_restart(void **state)
 {
     (void)state;
@@ -237,10 +262,11 @@ static void an_answer_outlives_a_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_and_sentences),         cmocka_unit_test(nobody_listens),
-        cmocka_unit_test(a_mute_broker_is_no_broker),     cmocka_unit_test(a_lease_from_end_to_end),
-        cmocka_unit_test(bad_requests_say_what_is_wrong), cmocka_unit_test(a_request_waits_and_tells),
-        cmocka_unit_test(a_request_waits_attached),       cmocka_unit_test(an_answer_outlives_a_restart),
+        cmocka_unit_test(versions_and_sentences),           cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(a_mute_broker_is_no_broker),       cmocka_unit_test(a_lease_from_end_to_end),
+        cmocka_unit_test(bad_requests_say_what_is_wrong),   cmocka_unit_test(a_request_waits_and_tells),
+        cmocka_unit_test(a_request_waits_attached),         cmocka_unit_test(an_answer_outlives_a_restart),
+        cmocka_unit_test(use_beyond_a_claims_size_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
