@@ -148,8 +148,8 @@ static bool plan_spread(core *c, const allocation_terms *t, chunks_t need, chunk
 {
     chunks_t left = want;
     for (uint32_t done = 0, k; left && (k = next_class(c, t->flags, done, t->chunk_size)) != CLASSES; done |= 1u << k) {
-        for (uint32_t i = tourney_first(&c->by_free[k], 0, t->chunk_size); i != TOURNEY_NONE && left;
-             i = tourney_first(&c->by_free[k], i + 1, t->chunk_size)) {
+        for (uint32_t from = 0, i; left && (i = tourney_first(&c->by_free[k], from, t->chunk_size)) != TOURNEY_NONE;
+             from = i + 1) {
             const host *h = &c->hosts[i];
             if (!place_accepts(t->filter, h))
                 continue;

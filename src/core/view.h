@@ -100,7 +100,7 @@ int view_claim_by_gen(const core *core, generation gen, claim_view *ret);
 int view_recall_by_id(const core *core, recall_id id, recall_view *ret);
 int view_waiter_by_id(const core *core, ms_t now, allocation_id id, waiter_view *ret);
 
-/* LABEL_MAX bytes, borrowed until the next step; NULL when it is gone. */
+/* NULL when it is gone. Borrowed until the next step. */
 const char *view_label(const core *core, allocation_id id);
 
 /* The highest request number of a session that the books have seen; 0 when there is none, or no such session. */

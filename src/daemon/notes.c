@@ -1,5 +1,6 @@
 #include "daemon/notes.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,10 +57,11 @@ static const note_row rows[] = {
 
 _Static_assert(sizeof rows / sizeof *rows == NOTE_KINDS, "every note has its words");
 
-/* A note with the names that it needs, as they are now. */
+/* A note with the names that it needs, as they are now: the host's, the label, and for whom it is, one behind the
+ * other, so that a short note touches little memory. */
 typedef struct {
     effect_note note;
-    char host[NAME_MAX_HOST], label[LABEL_MAX], for_label[LABEL_MAX];
+    char names[NAME_MAX_HOST + LABEL_MAX + LABEL_MAX];
 } named_note;
 
 _Static_assert(sizeof(named_note) <= LOG_TEXT_MAX, "a note is kept as it is");
@@ -106,12 +108,13 @@ static void in_words(const void *data, char *to, size_t size)
     const named_note *n = data;
     const effect_note *note = &n->note;
     const note_row *row = &rows[note->kind];
+    const char *host = n->names, *label = host + strlen(host) + 1, *for_label = label + strlen(label) + 1;
     line l = {.to = to, .size = size};
     *to = '\0';
-    if (*n->host)
-        add(&l, "host=%s ", n->host);
-    add_allocation(&l, "allocation", note->allocation, n->label);
-    add_allocation(&l, "for", note->beneficiary, n->for_label);
+    if (*host)
+        add(&l, "host=%s ", host);
+    add_allocation(&l, "allocation", note->allocation, label);
+    add_allocation(&l, "for", note->beneficiary, for_label);
     if (note->recall.v)
         add(&l, "recall=%" PRIu64 " ", note->recall.v);
     if (note->claim.v)
@@ -124,12 +127,21 @@ static void in_words(const void *data, char *to, size_t size)
     add(&l, "%s", row->text);
 }
 
-static void label_of(const broker *b, allocation_id id, char to[LABEL_MAX])
+/* Puts a name (NULL: none) at `to`; returns the place behind it. */
+static char *put_name(char *to, const char *name)
 {
-    const char *label = id.v ? view_label(b->driver.core, id) : NULL;
-    *to = '\0';
-    if (label)
-        memcpy(to, label, LABEL_MAX);
+    if (!name) {
+        *to = '\0';
+        return to + 1;
+    }
+    size_t size = strlen(name) + 1;
+    memcpy(to, name, size);
+    return to + size;
+}
+
+static const char *label_of(const broker *b, allocation_id id)
+{
+    return id.v ? view_label(b->driver.core, id) : NULL;
 }
 
 static void named(const broker *b, const effect_note *note, named_note *ret)
@@ -137,11 +149,10 @@ static void named(const broker *b, const effect_note *note, named_note *ret)
     host_view host;
     bool known = note->host.v != HOST_NONE.v && view_host_by_id(b->driver.core, note->host, &host) == 0;
     ret->note = *note;
-    *ret->host = '\0';
-    if (known)
-        strcpy(ret->host, host.name);
-    label_of(b, note->allocation, ret->label);
-    label_of(b, note->beneficiary, ret->for_label);
+    char *to = put_name(ret->names, known ? host.name : NULL);
+    to = put_name(to, label_of(b, note->allocation));
+    to = put_name(to, label_of(b, note->beneficiary));
+    assert(to <= ret->names + sizeof ret->names);
 }
 
 void note_write(broker *b, const effect_note *note)
