@@ -30,7 +30,7 @@ class Log(threading.Thread):
         super().__init__(daemon=True)
         self.notes, self.seen = [], seen
         self.process = subprocess.Popen([*granary, "log", "--follow", "--json", "-n", "0"], stdout=subprocess.PIPE,
-                                        stdin=subprocess.DEVNULL, text=True)
+                                        stdin=subprocess.DEVNULL, text=True, start_new_session=True)
         self.start()
 
     def run(self):
@@ -44,9 +44,8 @@ class Log(threading.Thread):
         self.process.wait()
         self.join(5)
 
-    def of(self, text, **fields):
-        """Notes that say this, with these fields."""
-        return [n for n in self.notes if text in n.text and all(n.fields.get(k) == str(v) for k, v in fields.items())]
+    def between(self, start, end, text):
+        return [n for n in self.notes if start <= n.wall <= end and text in n.text]
 
 
 class Sampler(threading.Thread):
@@ -60,7 +59,7 @@ class Sampler(threading.Thread):
     def run(self):
         while not self.ended.wait(SAMPLE_EVERY):
             done = subprocess.run([*self.granary, "snapshot"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                  stdin=subprocess.DEVNULL, check=False)
+                                  stdin=subprocess.DEVNULL, check=False, start_new_session=True)
             if done.returncode == 0:
                 self.samples.append((time.time(), json.loads(done.stdout)))
 
@@ -69,15 +68,37 @@ class Sampler(threading.Thread):
         self.join(10)
 
     def utilisation(self, start, end):
-        """Means over a time of: what is leased, and what the tasks really use, as parts of the pool."""
+        """Parts of the pool: the means over a time of what is leased and of what is really used, and the most used."""
         leased, used = [], []
         for wall, books in self.samples:
             if not start <= wall <= end:
                 continue
-            host = books["hosts"][0]
-            pool = host["total"] - host["set_aside"]
-            leased.append((host["granted"] + host["returning"] + host["held"]) / pool)
-            used.append(sum(c["used"] for a in books["allocations"] for c in a["claims"]) / pool)
+            leased.append(leased_of(books) / pool_of(books))
+            used.append(used_of(books) / pool_of(books))
         if not leased:
             raise SystemExit("demo: the books could not be sampled")
         return sum(leased) / len(leased), sum(used) / len(used), max(used)
+
+    def forecasts(self, label):
+        """(time, forecast of the start or None) of each sample in which a request of that label waits."""
+        found = []
+        for wall, books in self.samples:
+            for waiter in books["queue"]:
+                if waiter["label"] == label:
+                    expected = waiter.get("expected_ms")
+                    found.append((wall, None if expected is None else wall + expected / 1000))
+        return found
+
+
+def pool_of(books):
+    host = books["hosts"][0]
+    return host["total"] - host["set_aside"]
+
+
+def leased_of(books):
+    host = books["hosts"][0]
+    return host["granted"] + host["returning"] + host["held"]
+
+
+def used_of(books):
+    return sum(claim["used"] for a in books["allocations"] for claim in a["claims"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """hold.py SIZE_MIB SECONDS: really uses so much memory, for so long.
 
-Writes every page, then reads a byte of each again. Prints when it began and what it held: one JSON line each.
+Writes every page, then reads a byte of each 64th again. Prints when it began and what it held: one JSON line each.
 """
 import json
 import mmap
