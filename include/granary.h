@@ -376,6 +376,15 @@ GRANARY_API int granary_slot_enter(granary_pool *pool, const granary_slot *slot,
  */
 GRANARY_API int granary_slot_next(granary_pool *pool, const granary_slot *slot, int pidfd, granary_claim_end *ret);
 
+/*
+ * Starts a command in the slot: argv[0] is looked for in PATH. From here on the slot is the library's, which gives it
+ * back when the command has ended, and also when it could not be started: do not release it. Returns the child's pid,
+ * to be reaped by the program as any child of its own (wait(2)); that may be before or after. Its exit status is 126 or
+ * 127 when it could not be executed. The command finds GRANARY_CLAIM and GRANARY_ALLOCATION in its environment.
+ * Errors: as granary_slot_enter(), E_INVALID (no command), E_SYSTEM (fork), E_NO_MEMORY.
+ */
+GRANARY_API int granary_slot_spawn(granary_pool *pool, const granary_slot *slot, char *const argv[]);
+
 /* Number of the slot's claim now (granary_slot.claim is that of the moment of acquire); 0 before the first enter. */
 GRANARY_API uint64_t granary_slot_claim(granary_pool *pool, const granary_slot *slot);
 

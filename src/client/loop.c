@@ -15,8 +15,9 @@
 #include "client/cache.h"
 #include "client/client.h"
 #include "client/pool.h"
+#include "client/spawn.h"
 
-#define EVENTS 4 /* socket, wake, timer, and one to spare */
+#define EVENTS 8 /* socket, wake, timer, and some commands that ended */
 
 static void close_if(int fd)
 {
@@ -133,6 +134,8 @@ void loop_turn(granary_client *c, int timeout_ms)
             eventfd_drain(fd);
         else if (c->link.channel && fd == link_fd(c))
             link_input(c);
+        else
+            (void)spawned_ended(c, fd);
     }
     link_tick(c, client_now());
     requests_tick(c, client_now());

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "client/client.h"
+#include "client/spawn.h"
 
 void pool_reference(granary_pool *p)
 {
@@ -97,6 +98,7 @@ void granary_pool_close(granary_pool *p)
     granary_client *c = p->client;
     pthread_mutex_lock(&c->lock);
     p->closed = true;
+    spawned_forget(p);
     pool_give_all(p);
     if (p->allocation)
         allocation_disown(c, p->allocation);

@@ -61,6 +61,9 @@ void pool_drop(granary_pool *p); /* frees it when nobody needs it any more */
 /* Room for one more slot. STATUS_NO_MEMORY. */
 int pool_room(granary_pool *p);
 
+/* Starts the release of a slot; its answer is nobody's. Errors as granary_slot_release(). */
+int slot_give(granary_pool *p, const granary_slot *slot);
+
 /* A Close was answered: for the release call that waits for it, if any. */
 void slot_call_closed(granary_pool *p, uint64_t claim, int status, uint32_t cause, uint64_t peak);
 

@@ -13,6 +13,7 @@
 #include "client/call.h"
 #include "client/client.h"
 #include "client/pool.h"
+#include "client/spawn.h"
 
 static void call_remove(slot_call *call)
 {
@@ -163,6 +164,9 @@ static int call_check(const granary_pool *p, const granary_slot *slot, granary_s
     if (!s || s->state != POOL_SLOT_BUSY)
         return client_fail(c, STATUS_STATE, "slot %llu is not handed out: was it released before?",
                            (unsigned long long)slot->id);
+    if (spawned_holds(p, s->id))
+        return client_fail(c, STATUS_STATE, "slot %llu runs a command of granary_slot_spawn(), and goes when it ends",
+                           (unsigned long long)s->id);
     for (const slot_call *call = p->calls; call; call = call->next)
         if (call->answer.slot == s->id)
             return client_fail(c, STATUS_STATE, "another call for slot %llu is under way", (unsigned long long)s->id);
@@ -211,6 +215,11 @@ static int call_start(granary_pool *p, const granary_slot *slot, granary_slot_ca
     return 0;
 }
 
+int slot_give(granary_pool *p, const granary_slot *slot)
+{
+    return call_start(p, slot, GRANARY_SLOT_RELEASE, -1, 0, false, NULL);
+}
+
 static int call_wait_done(granary_pool *p, const granary_slot *slot, granary_slot_call kind, int pidfd,
                           granary_claim_end *ret)
 {
@@ -246,7 +255,7 @@ int granary_slot_release(granary_pool *p, const granary_slot *slot, granary_clai
     if (ret)
         return call_wait_done(p, slot, GRANARY_SLOT_RELEASE, -1, ret);
     pthread_mutex_lock(&p->client->lock);
-    int r = call_start(p, slot, GRANARY_SLOT_RELEASE, -1, 0, false, NULL);
+    int r = slot_give(p, slot);
     pthread_mutex_unlock(&p->client->lock);
     return r;
 }

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake_broker.h"
@@ -87,6 +88,14 @@ static void scenario(fake_broker *fake, int self, bool event_loop)
     fake_capacity(fake, 3);
     WORKS(granary_slot_acquire(pool, &a, 5000));
     WORKS(granary_slot_acquire(pool, &b, 5000));
+    WORKS(granary_slot_acquire(pool, &c, 5000));
+    int pid = granary_slot_spawn(pool, &c, (char *[]){"true", NULL});
+    if (pid < 0) { /* the slot went back by itself */
+        WORKS(granary_slot_acquire(pool, &c, 5000));
+        pid = granary_slot_spawn(pool, &c, (char *[]){"true", NULL});
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
     WORKS(granary_slot_acquire(pool, &c, 5000));
     granary_pool_close(pool);
     granary_client_close(client);
