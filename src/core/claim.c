@@ -280,15 +280,23 @@ static int agent_status(int status)
     return status < 0 ? status : STATUS_AGENT;
 }
 
-static void reply_end(core *c, pending *p, const claim *k, const event_claim_answer *e, int status)
+static outcome outcome_of(const claim *k, const event_claim_answer *e, int status)
 {
-    effect_reply *r = pending_reply(c, p,
-                                    (outcome){.status = status,
-                                              .allocation = k->allocation->id,
-                                              .claim = status == STATUS_CLAIMED ? e->other : k->gen,
-                                              .chunks = k->chunks});
+    return (outcome){.status = status,
+                     .allocation = k->allocation->id,
+                     .claim = status == STATUS_CLAIMED ? e->other : k->gen,
+                     .chunks = k->chunks};
+}
+
+static void fill_end(effect_reply *r, const event_claim_answer *e)
+{
     r->cause = e->cause;
     r->peak = e->peak;
+}
+
+static void reply_end(core *c, pending *p, const claim *k, const event_claim_answer *e, int status)
+{
+    fill_end(pending_reply(c, p, outcome_of(k, e, status)), e);
 }
 
 void claim_on_opened(core *c, const event_claim_answer *e)
@@ -317,8 +325,14 @@ void claim_on_entered(core *c, const event_claim_answer *e)
 {
     claim *k = claim_there(c, e->gen, e->host);
     pending *p = k ? answered(k, PENDING_ENTER, e->tag) : NULL;
-    if (p)
-        reply_end(c, p, k, e, e->status ? agent_status(e->status) : STATUS_OK);
+    if (!p)
+        return;
+    if (e->status != 0) {
+        reply_end(c, p, k, e, agent_status(e->status));
+        return;
+    }
+    /* Not journaled, task after task: asked again, the agent finds the process inside, and tells the same end again. */
+    fill_end(pending_tell(c, p, outcome_of(k, e, STATUS_OK)), e);
 }
 
 void claim_on_emptied(core *c, const event_claim_answer *e)

@@ -67,6 +67,16 @@ bool request_keep(core *c, session *s, const record_answer *record)
     return true;
 }
 
+static effect_reply *reply(core *c, session *s, request_no number, outcome o)
+{
+    effect_reply *r = emit_reply(c, s, number, o.status);
+    r->allocation = o.allocation;
+    r->claim = o.claim;
+    r->recall = o.recall;
+    r->chunks = o.chunks;
+    return r;
+}
+
 effect_reply *request_reply(core *c, session *s, request_no number, outcome o)
 {
     record_answer r = {
@@ -80,12 +90,7 @@ effect_reply *request_reply(core *c, session *s, request_no number, outcome o)
     };
     if (request_keep(c, s, &r)) /* what cannot be kept must not come back by a replay */
         emit_record(c, RECORD_ANSWER)->answer = r;
-    effect_reply *reply = emit_reply(c, s, number, o.status);
-    reply->allocation = o.allocation;
-    reply->claim = o.claim;
-    reply->recall = o.recall;
-    reply->chunks = o.chunks;
-    return reply;
+    return reply(c, s, number, o);
 }
 
 static bool repeat(core *c, session *s, request_no number)
@@ -94,11 +99,12 @@ static bool repeat(core *c, session *s, request_no number)
     {
         if (a->record.number.v != number.v)
             continue;
-        effect_reply *reply = emit_reply(c, s, number, a->record.status);
-        reply->allocation = a->record.allocation;
-        reply->claim = a->record.claim;
-        reply->recall = a->record.recall;
-        reply->chunks = a->record.chunks;
+        (void)reply(c, s, number,
+                    (outcome){.status = a->record.status,
+                              .allocation = a->record.allocation,
+                              .claim = a->record.claim,
+                              .recall = a->record.recall,
+                              .chunks = a->record.chunks});
         return true;
     }
     if (plan_waits(c, s, number))
@@ -117,7 +123,7 @@ session *request_admit(core *c, const core_event *e)
         return NULL;
     if (q->number.v <= s->highest.v && repeat(c, s, q->number))
         return NULL;
-    if (q->number.v == 0 || q->number.v <= s->acked.v) {
+    if (q->number.v == 0 || q->number.v <= s->acked.v || q->number.v <= s->acked_seen.v) {
         emit_reply(c, s, q->number, STATUS_STALE);
         return NULL;
     }
@@ -162,4 +168,13 @@ effect_reply *pending_reply(core *c, pending *p, outcome o)
     pending_drop(p);
     p->tag = 0;
     return request_reply(c, s, number, o);
+}
+
+effect_reply *pending_tell(core *c, pending *p, outcome o)
+{
+    session *s = p->session;
+    request_no number = p->number;
+    pending_drop(p);
+    p->tag = 0;
+    return reply(c, s, number, o);
 }

@@ -3,7 +3,7 @@
  *
  * An answer is journaled and kept until the client acknowledges it, at most ANSWERS_MAX for a session. Acknowledged
  * answers are dropped in batches, and the number up to which they were is part of the session's record, so that a
- * replay drops the same ones.
+ * replay drops the same ones. An entry that went well is the exception: pending_tell().
  */
 #ifndef GRANARY_CORE_REQUEST_H
 #define GRANARY_CORE_REQUEST_H
@@ -39,6 +39,8 @@ static inline bool pending_used(const pending *p)
 }
 /* Frees it, and answers its session. */
 effect_reply *pending_reply(core *c, pending *p, outcome o);
+/* The same without keeping the answer: for what the agent, asked again, answers alike and does not do twice. */
+effect_reply *pending_tell(core *c, pending *p, outcome o);
 /* Nobody waits for the answer any more; its tag stays, so that the answer is known when it comes. */
 void pending_drop(pending *p);
 

@@ -120,6 +120,49 @@ static void test_refused_and_silent(void **state)
     world_close(&w);
 }
 
+/* An entry that went well is not journaled: asked again, the agent answers alike. What was acknowledged is stale. */
+static void test_entry_is_asked_again(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_ENTER);
+    e.enter.gen = g;
+    e.enter.handle = 7;
+    e.enter.fresh = true;
+    for (int i = 0; i < 2; i++) {
+        world_step(&w, &e);
+        const effect_order *o = world_order(&w, ORDER_ENTER, 0);
+        assert_non_null(o);
+        assert_true(o->fresh);
+        core_event done = {.kind = EVENT_CLAIM_ENTERED,
+                           .answer = {.host = h, .gen = g, .tag = o->tag, .cause = CAUSE_OOM, .peak = GIB(1)}};
+        world_step(&w, &done);
+        assert_int_equal(world_reply(&w)->status, 0);
+        assert_int_equal(world_reply(&w)->number.v, e.request.number.v);
+        assert_int_equal(world_reply(&w)->cause, CAUSE_OOM);
+        assert_int_equal(world_reply(&w)->peak, GIB(1));
+        assert_int_equal(w.effects.count, 1); /* no record */
+        world_replay(&w);
+    }
+    core_event later = world_request(&w, s, EVENT_ENTER);
+    later.enter.gen = g;
+    later.request.acked = e.request.number;
+    later.enter.handle = 8;
+    world_step(&w, &later);
+    assert_non_null(world_order(&w, ORDER_ENTER, 0));
+    world_step(&w, &e);
+    assert_int_equal(world_reply(&w)->status, STATUS_STALE);
+    assert_null(world_order(&w, ORDER_ENTER, 0));
+    world_close(&w);
+}
+
 /* Told to die, a claim is told so by every later life of the broker. */
 static void test_kill_survives(void **state)
 {
@@ -493,6 +536,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_debt_is_paid_first),
                                        cmocka_unit_test(test_quarantine),
+                                       cmocka_unit_test(test_entry_is_asked_again),
                                        cmocka_unit_test(test_kill_survives),
                                        cmocka_unit_test(test_kill_after_a_polite_close),
                                        cmocka_unit_test(test_unknown_is_not_empty),
