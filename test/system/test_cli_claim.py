@@ -145,7 +145,7 @@ def test_its_release_waits_for_its_end(broker, program):
     assert claim(broker, child).returncode == 0
     a = wait_held(broker, child)
     done = broker.run("release", str(a["id"]), check=True)
-    assert f"Allocation {a['id']} is asked for 1 chunks" in done.stdout
+    assert f"Allocation {a['id']} is asked for 1 chunk " in done.stdout
     s = broker.snapshot()
     (recall,) = s["recalls"]
     assert (recall["allocation"], recall["asked"], recall["released"]) == (a["id"], 1, 0)
