@@ -139,17 +139,23 @@ bytes_t cgroup_least_limit(const cgroup_place *place, const char *file)
     }
 }
 
+/* These files end with a line: a read that does not was cut short, unless the buffer is full. */
 int cgroup_fd_text(int fd, char *to, size_t size)
 {
-    ssize_t got;
-    do
-        got = pread(fd, to, size - 1, 0);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return status_of_errno(errno);
-    while (got > 0 && to[got - 1] == '\n')
-        got--;
-    to[got] = 0;
+    size_t have = 0;
+    for (;;) {
+        ssize_t got = pread(fd, to + have, size - 1 - have, (off_t)have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return status_of_errno(errno);
+        have += (size_t)got;
+        if (got == 0 || have == size - 1 || to[have - 1] == '\n')
+            break;
+    }
+    while (have > 0 && to[have - 1] == '\n')
+        have--;
+    to[have] = 0;
     return 0;
 }
 
@@ -197,7 +203,10 @@ int cgroup_write(int dir, const char *file, const char *value)
     int fd = openat(dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return status_of_errno(errno);
-    ssize_t done = write(fd, value, strlen(value));
+    ssize_t done;
+    do
+        done = write(fd, value, strlen(value));
+    while (done < 0 && errno == EINTR); /* setting a limit may take a while */
     int error = errno;
     close(fd);
     return done < 0 ? (errno = error, status_of_errno(error)) : 0;
