@@ -160,7 +160,7 @@ static int input_open(const command_call *call, const harvest_line *line, harves
     if (line->input_file && strcmp(line->input_file, "-") != 0) {
         fd = open(line->input_file, O_RDONLY | O_CLOEXEC);
         if (fd < 0) {
-            options_say(call, "%s: %s", line->input_file, strerror(errno));
+            options_say(call, "the inputs cannot be read: -a %s: %s", line->input_file, strerror(errno));
             return EXIT_USAGE;
         }
     } else if (isatty(STDIN_FILENO) == 1)
@@ -180,12 +180,12 @@ static int results_open(const command_call *call, const char *path, int *ret)
     if (!path)
         return 0;
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-        options_say(call, "%s: %s", path, strerror(errno));
+        options_say(call, "the folder of --results cannot be made: %s: %s", path, strerror(errno));
         return EXIT_USAGE;
     }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        options_say(call, "%s: %s", path, strerror(errno));
+        options_say(call, "--results: %s: %s", path, strerror(errno));
         return EXIT_USAGE;
     }
     *ret = fd;

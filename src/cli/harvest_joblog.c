@@ -156,7 +156,7 @@ typedef struct {
 static int row_read(harvest_joblog *log, reader *in, char *why, size_t why_size)
 {
     harvest_row row;
-    const char *reason = "it is not the header of a joblog";
+    const char *reason = "it is not the header of a joblog: is this the right file?";
     int status = STATUS_OK;
 
     if (in->number == 1)
@@ -242,6 +242,17 @@ static int write_all(int fd, const char *text, size_t length)
     return STATUS_OK;
 }
 
+/* Is it a file that begins otherwise than a joblog? */
+static bool is_foreign(int fd)
+{
+    char begin[sizeof header];
+    struct stat stat;
+    const ssize_t n = fstat(fd, &stat) == 0 && !S_ISREG(stat.st_mode) ? 0 : pread(fd, begin, sizeof begin, 0);
+
+    return n > 0 && ((size_t)n < sizeof begin || memcmp(begin, header, sizeof header - 1) != 0 ||
+                     begin[sizeof begin - 1] != '\n');
+}
+
 static int log_prepare(harvest_joblog *log, bool resume, char *why, size_t why_size)
 {
     struct stat stat;
@@ -253,6 +264,10 @@ static int log_prepare(harvest_joblog *log, bool resume, char *why, size_t why_s
     }
     if (resume)
         status = log_read(log, why, why_size);
+    else if (is_foreign(log->fd)) {
+        (void)snprintf(why, why_size, "it holds something that is no joblog, and would be emptied: name another file");
+        status = STATUS_CORRUPT;
+    }
     if (status < 0)
         return status;
     if ((!resume && ftruncate(log->fd, 0) != 0 && errno != EINVAL) || fstat(log->fd, &stat) != 0)

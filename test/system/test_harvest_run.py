@@ -13,6 +13,14 @@ HOLD = os.path.join(os.path.dirname(__file__), "..", "..", "demo", "hold.py")
 EAT = "b = bytearray(int(float({!r}) * (1 << 20)))\nfor i in range(0, len(b), 4096): b[i] = 1\n"
 
 
+@pytest.fixture(autouse=True)
+def idle_at_the_end(broker):
+    """What the end of a client set free is seen empty before the daemon is stopped: its groups are gone then."""
+    yield
+    if broker.process and broker.process.poll() is None:
+        broker.wait_idle()
+
+
 def rows(path):
     with open(path, encoding="utf-8") as file:
         names = file.readline().rstrip("\n").split("\t")
@@ -82,7 +90,9 @@ def test_no_inputs_need_no_memory(broker):
     (["-m", "50M", "--mem-max", "40M", "--", "true"], "smaller than -m"),
     (["-m", "50M", "--halt", "sometimes", "--", "true"], "--halt: 'sometimes' is not never"),
     (["-m", "50M", "--resume", "--", "true"], "needs the --joblog"),
-    (["-m", "50M", "-a", "/nowhere/at/all", "--", "true"], "No such file"),
+    (["-m", "50M", "-a", "/nowhere/at/all", "--", "true"], "the inputs cannot be read: -a /nowhere/at/all: No such file"),
+    (["-m", "50M", "--results", "/proc/nowhere", "--", "true", ":::", "1"], "the folder of --results cannot be made: /proc/nowhere: No"),
+    (["-m", "50M", "--joblog", "/proc/nowhere", "--", "true", ":::", "1"], "joblog /proc/nowhere: No such file"),
     (["-m", "50M", "--", "true", ":::", "1", ":::", "2"], "':::' stands twice"),
     (["-m", "50M", "--", "true", "::::", "inputs"], "read with -a FILE"),
 ])
@@ -91,11 +101,28 @@ def test_bad_command_lines(broker, words, text):
     assert done.returncode == 2 and text in done.stderr, done.stderr
 
 
+def test_a_foreign_file_is_no_joblog(broker):
+    path = os.path.join(broker.folder, "poem")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("seq\thost\nand more\n")
+    for words, text in ([], "it holds something that is no joblog, and would be emptied: name another file"), (
+            ["--resume"], "line 1: it is not the header of a joblog: is this the right file?"):
+        done = broker.run("harvest", "-m", "50M", "--joblog", path, *words, "--", "true", ":::", "1")
+        assert (done.returncode, done.stderr) == (2, f"granary harvest: joblog {path}: {text}\n")
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "seq\thost\nand more\n"
+    log = os.path.join(broker.folder, "joblog")
+    for _ in range(2):  # an older joblog is emptied
+        assert broker.run("harvest", "-m", "50M", "--joblog", log, "--", "true", ":::", "1").returncode == 0
+    assert len(rows(log)) == 1
+
+
 def test_more_than_the_machine(broker):
     done = broker.run("harvest", "-m", "100T", "--", "true", ":::", "1")
     assert done.returncode == 122
     assert "most" in done.stderr
-    assert broker.run("harvest", "-m", "50M", "--", "no-such-program", ":::", "1").returncode == 127
+    done = broker.run("harvest", "-m", "50M", "--", "no-such-program", ":::", "1", "2")
+    assert (done.returncode, done.stderr) == (127, "granary harvest: no-such-program: command not found\n")
 
 
 def test_limit_is_real_and_more_is_given(broker):
@@ -116,6 +143,9 @@ def test_out_of_memory_at_the_most_is_a_failure(broker):
                       ":::", "200", "10")
     assert done.returncode == 1
     assert "1 done, 1 failed (1 out of memory), 0 run again" in done.stderr
+    assert "1 task ran out of memory with 60M: try --mem-max 120M\n" in done.stderr
+    broker.wait_idle()
+    broker.check()
 
 
 def test_firm_request_gets_chunks_as_tasks_end(broker):

@@ -26,6 +26,7 @@ def terminal(broker):
     yield begin
     for each in opened:
         each.close()
+    broker.wait_idle()
 
 
 def gate(broker, name):
