@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "daemon/quantity.h"
 #include "granary.pb-c.h"
+#include "proto/unpack.h"
 
 /* What a reader of one kind of request works with. */
 typedef struct {
@@ -261,8 +262,7 @@ static const request_row rows[] = {
 
 ProtobufCMessage *request_unpack(scratch *s, const ProtobufCMessageDescriptor *descriptor, const frame *f)
 {
-    ProtobufCMessage *m = protobuf_c_message_unpack(descriptor, &s->allocator, f->header.length, f->body);
-    return m && m->n_unknown_fields == 0 ? m : NULL;
+    return unpack_message(descriptor, &s->allocator, f->body, f->header.length);
 }
 
 int request_read(request_room *room, scratch *s, const frame *f,
