@@ -89,13 +89,11 @@ static int attach_tree(group *g, pid_t root, uid_t uid, bool any_user, const pid
 static int process_find(const procfs *proc, int pidfd, pid_t *ret_pid, procfs_process *ret, bool *ret_alone,
                         const char **ret_text)
 {
-    int r = pidfd_dead(pidfd) ? STATUS_DEAD : whois_waiting(proc, pidfd, ret_pid, ret);
+    int r = whois_waiting(proc, pidfd, ret_pid, ret);
     *ret_alone = r == 0;
-    if (r != STATUS_NOT_FOUND) {
-        say_unreadable(r, ret_text);
-        return r;
-    }
-    r = procfs_pidfd_pid(proc, pidfd, ret_pid);
+    if (r == 0)
+        return 0;
+    r = pidfd_dead(pidfd) ? STATUS_DEAD : procfs_pidfd_pid(proc, pidfd, ret_pid);
     if (r < 0) {
         *ret_text = r == STATUS_DEAD ? "the process has ended" : "the descriptor does not name a process";
         return r;

@@ -45,6 +45,8 @@ def test_a_client_builds_with_pkg_config_alone(tree, broker, tmp_path):
 def test_the_installed_programs_find_each_other(tree, make_broker):
     granary = find(tree, "granary")
     assert os.path.exists(find(tree, "granary-broker")) and os.path.exists(find(tree, "granary-agent"))
+    if os.uname().machine in ("x86_64", "aarch64"):
+        assert os.path.dirname(find(tree, "granary-gate")) == os.path.dirname(find(tree, "granary-agent"))
     here = make_broker(start=False)
     done = subprocess.run([granary, "up", "--memory", "256M", "--set-aside", "0", "--state", here.state, "--socket", here.socket,
                            "--detach"], env=here.env, capture_output=True, text=True, timeout=60)
