@@ -1,7 +1,7 @@
 /*
  * harvest_bar.h - how far a harvest is, in one line: with a bar for a terminal of some width, or as plain words.
  *
- *     [########x>>>        ]  45% 8 done, 1 failed, 3 running, 8 waiting, 3 of 4 chunks (2100M), 47s left
+ *     [##########x>>>          ]  45% 8 done, 1 failed, 3 running, 8 waiting, 3 of 4 chunks (2100M), 47s left
  *
  * In the bar # is done, x failed, > running. When the terminal is narrow, words get shorter and then the least
  * important ones go; the bar takes what the words leave. While more inputs may come there is no total: then no bar and
