@@ -134,6 +134,13 @@ class Agent:
         self.send(pb().TYPE_AGENT_OPEN, claim, fd)
         return self.answer(pb().TYPE_AGENT_OPENED, claim.tag)
 
+    def open_waiting(self, gen, size, fd):
+        """A claim of 0 chunks of `size`, for a process that waits for its memory."""
+        claim = self.claim(gen, size, tag=self.tag())
+        claim.bytes = max(MIB, size // 256)
+        self.send(pb().TYPE_AGENT_OPEN, claim, fd)
+        return self.answer(pb().TYPE_AGENT_OPENED, claim.tag)
+
     def enter(self, gen, fd, **more):
         claim = pb().AgentClaim(claim=gen, tag=self.tag(), **more)
         self.send(pb().TYPE_AGENT_ENTER, claim, fd)

@@ -335,6 +335,28 @@ def test_a_limit_is_never_set_below_use(agent, gated):
     agent.finish_claim(1)
 
 
+def test_a_process_that_waits_for_its_memory_has_its_limit_when_it_comes(agent, books, gated):
+    task = gated(PYTHON, "-c", ALLOCATE, "40", "0")
+    assert agent.open_waiting(1, 64 * MIB, task.pidfd).status == 0
+    assert processes_of(books, 1) == [task.pid]
+    agent.use_of(1, lambda use: list(use.pids) == [task.pid])  # it waits for a while, and lives
+    assert task.process.poll() is None
+    assert agent.limit(1, 64 * MIB).status == 0
+    task.go()
+    assert task.wait() == 0
+    end = agent.empty(1)
+    assert end.cause == CAUSE_EXIT and end.peak > 40 * MIB
+    agent.finish_claim(1)
+
+
+def test_a_process_that_waits_in_vain_is_ended(agent, books, gated):
+    task = gated("true")
+    assert agent.open_waiting(1, 64 * MIB, task.pidfd).status == 0
+    agent.finish_claim(1)
+    assert task.wait() == -9
+    wait_for(lambda: processes_of(books, 1) is None, 10, "its group is removed")
+
+
 def test_a_limit_that_use_stays_above_is_refused(agent, gated):
     agent.open(1, 128 * MIB)
     task = gated(PYTHON, "-c", ALLOCATE, "60", "60")

@@ -209,6 +209,18 @@ def test_a_part_dies_at_the_grant(broker):
         broker.check()
 
 
+def test_without_room_for_its_claim_it_is_attached_after_the_grant(make_broker):
+    broker = make_broker(config="max_claims = 1\n")
+    holder = hold(broker)
+    job = begin(broker, "run", "-m", "2G", "--", "echo", "ran")
+    s = broker.wait(lambda s: s["queue"])
+    assert s["queue"][0]["claims"] == []
+    holder.send_signal(signal.SIGTERM)
+    out, err = job.communicate(timeout=20)
+    assert (job.returncode, out, err) == (0, "ran\n", "")
+    broker.wait_idle()
+
+
 def test_many_wait_and_all_run(broker):
     holder = hold(broker)
     jobs = [waiter(broker, command=("echo", str(i)))[0] for i in range(6)]
