@@ -47,8 +47,8 @@ typedef struct {
 int harvest_joblog_parse(char *line, harvest_row *ret, const char **ret_why);
 
 /*
- * Opens (with `resume`: reads, then appends; else empties, if it is a joblog) the file and locks it. Errors, told in `why`:
- * STATUS_SYSTEM, STATUS_BUSY (another harvest writes it), STATUS_CORRUPT (not a joblog), STATUS_NO_MEMORY.
+ * Opens (with `resume`: reads, then appends; else empties, if it is a joblog) the file and locks it. Errors, told in
+ * `why`: STATUS_SYSTEM, STATUS_BUSY (another harvest writes it), STATUS_CORRUPT (not a joblog), STATUS_NO_MEMORY.
  */
 int harvest_joblog_open(harvest_joblog *ret, const char *path, bool resume, char *why, size_t why_size);
 void harvest_joblog_finish(harvest_joblog *log);
