@@ -213,7 +213,7 @@ void harvest_seat_fill(harvest_run *run)
     if (run->pause_ms <= harvest_now_ms())
         run->pause_ms = UINT64_MAX;
     while (run->pause_ms == UINT64_MAX && fill_big(run))
-        ;
+        want_tell(run); /* the next one may need more */
     while (run->pause_ms == UINT64_MAX && !is_collecting(run) && fill_one(run))
         ;
     want_tell(run); /* after: what was read may have been the last input */

@@ -114,7 +114,7 @@ void granary_pool_close(granary_pool *pool)
 int granary_slot_acquire_n(granary_pool *pool, uint32_t chunks, granary_slot *ret, int timeout_ms)
 {
     assert(pool && timeout_ms == 0);
-    if (chunks > fake.chunks)
+    if (chunks > fake.chunks || chunks > fake.want)
         return GRANARY_E_NEVER;
     if (fake.held - fake.busy < chunks + wanted_back)
         return GRANARY_E_TIMEOUT;

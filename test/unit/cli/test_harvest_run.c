@@ -239,6 +239,18 @@ static void test_out_of_memory_gets_more(void **state)
     assert_int_equal(fours, 3);
 }
 
+/* Tasks of two sizes wait at once, and the larger one needs more than may run side by side: the pool hears it first. */
+static void test_out_of_memory_in_two_sizes(void **state)
+{
+    world *w = *state;
+    char *inputs[] = {"1", "2", "3", "4", NULL};
+
+    w->options.jobs = 3;
+    fake.oom_below = 4;
+    assert_int_equal(run(w, "echo >>$TEST_FOLDER/n{}; test $(wc -l <$TEST_FOLDER/n{}) = 3", inputs, NULL), 0);
+    assert_int_equal(fake.busy_most, 4);
+}
+
 /* Where use is measured only, nothing ends a task that uses more than its chunk: the sum says so. */
 static void test_use_above_the_lease_is_told(void **state)
 {
@@ -454,6 +466,7 @@ int main(void)
         T(test_recalled_chunk_is_given_back),
         T(test_out_of_memory_gets_more),
         T(test_use_above_the_lease_is_told),
+        T(test_out_of_memory_in_two_sizes),
         T(test_out_of_memory_ends_at_the_most),
         T(test_retries),
         T(test_halt_soon),
