@@ -283,7 +283,8 @@ static int open_database(sqlite_store *q, const store_sqlite_options *options, s
              ballast_give(q->dir, BALLAST))
         rc = set_meta(q, "boot_id", boot_id);
     if (rc != SQLITE_OK)
-        return sentence_write(why, STATUS_SYSTEM, "cannot write to %s: %s", q->path, sqlite3_errstr(rc));
+        return sentence_write(why, database_status(rc) == STATUS_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_SYSTEM,
+                              "cannot write to %s: %s", q->path, sqlite3_errstr(rc));
     if (!ballast) {
         snprintf(q->base.notice, sizeof q->base.notice, "no room for the ballast beside %.150s: make room", q->path);
         q->base.notice_waits = true;

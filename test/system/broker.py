@@ -74,13 +74,17 @@ class Broker:
             self.kill_all()
             raise AssertionError(f"granaryd did not get ready (status {status}):\n{self.text()}")
         self.note()
+        self.greet()
+        return self
+
+    def greet(self):
+        """Asks it whose books it keeps."""
         with granary_wire.Wire(self.socket) as wire:
             wire.hello()
             self.identity = wire.query().broker_id
             wire.send(granary_wire.pb().TYPE_GOODBYE, granary_wire.pb().Goodbye())
             wire.until_closed()  # it is not counted among the test's own connections
         assert self.identity, "the broker does not say whose books it keeps"
-        return self
 
     def refused(self, timeout=20):
         """Starts a granaryd that must refuse: returns (exit status, what it said)."""

@@ -184,7 +184,11 @@ class Trial:
         self.begun += 1
         self.faults.fail(n, sticky)
         self.broker = Broker(memory="256M", prefix=self.faults.prefix(self.program), asan=ASAN, config="grace = 20s\nsample_ms = 100\n")
-        self.broker.start(60)
+        try:
+            self.broker.start(60)
+        except (granary_wire.Closed, BrokenPipeError):  # it was up, and had no memory for the first connection
+            self.faults.relent()
+            self.broker.greet()
         return self.broker
 
     def deaths(self):
