@@ -74,7 +74,7 @@ static int say_client(const claim *c, int status)
     return exits_of_status(status);
 }
 
-/* The agent's refusal reaches the client as a number alone: its reasons are told here. */
+/* With the number that was given, which the agent's reason does not tell. */
 static int say_refused(const claim *c, int status)
 {
     char safe[512];
@@ -82,10 +82,7 @@ static int say_refused(const claim *c, int status)
 
     text_escape(safe, sizeof safe, why);
     if (status == GRANARY_E_DENIED)
-        options_say(c->call,
-                    "process %u may not be claimed: it belongs to another user, is init or Granary's own, or its "
-                    "oom_score_adj of -1000 keeps any limit from ending it",
-                    c->pid);
+        options_say(c->call, "process %u may not be claimed: %s", c->pid, why[0] ? safe : granary_status_text(status));
     else if (status == GRANARY_E_CLAIMED)
         options_say(c->call, "process %u: %s", c->pid, why[0] ? safe : granary_status_text(status));
     else if (status == GRANARY_E_SYSTEM)

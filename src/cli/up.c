@@ -212,6 +212,17 @@ static bool await_ready(int fd)
     return n == 1;
 }
 
+/* The daemon's own warning is in its log. */
+static void warn_memory(const up *u)
+{
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), given;
+    char why[SIZE_WHY_MAX], text[SIZE_TEXT_MAX];
+
+    if (u->memory && size_parse_positive(u->memory, why, sizeof why, &given) == 0 && given > machine)
+        options_say(u->call, "--memory %s is more than the %s that this machine has: the smaller figure counts",
+                    u->memory, size_format(machine, text));
+}
+
 static int up_detached(up *u)
 {
     int ready[2], status = 0;
@@ -234,6 +245,7 @@ static int up_detached(up *u)
     close(ready[1]);
     int code = EXIT_DONE;
     if (pid > 0 && await_ready(ready[0])) {
+        warn_memory(u);
         printf("granary: ready, pid %d, socket %s\n", (int)pid, u->socket);
     } else if (pid < 0) {
         options_say(u->call, "cannot start a process: %s", strerror(errno));

@@ -45,6 +45,7 @@ typedef struct {
     session_id session;
     request_no number;
     int status;
+    uint64_t tag;             /* of the order that the request waited for; 0 = none */
     allocation_id allocation; /* the daemon adds its version and whole extents from the view */
     generation claim;
     recall_id recall;

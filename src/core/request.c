@@ -165,9 +165,12 @@ effect_reply *pending_reply(core *c, pending *p, outcome o)
 {
     session *s = p->session;
     request_no number = p->number;
+    uint64_t tag = p->tag;
     pending_drop(p);
     p->tag = 0;
-    return request_reply(c, s, number, o);
+    effect_reply *r = request_reply(c, s, number, o);
+    r->tag = tag;
+    return r;
 }
 
 effect_reply *pending_tell(core *c, pending *p, outcome o)

@@ -1,6 +1,7 @@
 /*
  * granaryd_main.c - granaryd: reads the command line and the configuration, then supervises.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +12,20 @@
 
 #define VERSION "0.1.0"
 
+/* A standard stream that was closed would be given to something else. */
+static void streams_fill(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    streams_fill();
     options o;
     char why[1024], default_path[PATH_MAX];
     if (options_parse(&o, argc, argv, why, sizeof why) < 0) {

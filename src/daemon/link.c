@@ -10,6 +10,7 @@
 #include "core/view.h"
 #include "daemon/broker.h"
 #include "daemon/control.h"
+#include "daemon/settings.h"
 
 #define FRAMES_PER_TURN 1024u
 #define UNSENT_LIMIT    ((size_t)4 << 20)
@@ -225,6 +226,7 @@ static int take_hello(broker *b, const frame *f)
     channel_set_state(b->link.channel, PEER_AGENT);
     b->link.greeted = true;
     broker_step(b, &event);
+    settings_judge(b, m->total);
     log_write(b->log, LOG_INFO, "host=%s enforcement=%s the agent is connected, %zu %s", m->host, m->enforcement,
               m->n_groups, text_plural(m->n_groups, "group exists", "groups exist"));
     return 0;
@@ -312,7 +314,11 @@ static int take_answer(broker *b, const frame *f, event_kind kind)
                                         .cause = m->cause <= CAUSE_KILLED ? m->cause : CAUSE_EXIT,
                                         .peak = m->peak,
                                         .other = {m->other}};
+    b->link.refusal.tag = m->status < 0 ? m->tag : 0;
+    b->link.refusal.text = m->text;
     broker_step(b, &event);
+    b->link.refusal.tag = 0;
+    b->link.refusal.text = NULL;
     return 0;
 }
 

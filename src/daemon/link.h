@@ -48,6 +48,10 @@ typedef struct {
     link_claim *claims; /* of the last sample, by gen */
     uint32_t n_claims, claims_capacity;
     bool sampled; /* `claims` are of this connection */
+    struct {
+        uint64_t tag;
+        const char *text; /* borrowed */
+    } refusal;            /* of the answer that is being taken: why the agent could not; "" or NULL = none */
 } host_link;
 
 /* Takes over a new end, in place of the one there was. */

@@ -69,6 +69,11 @@ static int option_take(options *o, int which, const char *value, char *why, size
         return size_parse(value, why, why_size, &o->set_aside);
     case OPT_READY:
         r = quantity_count(value, 0, 1u << 20, why, why_size, &number);
+        if (r == 0 &&
+            number <= STDERR_FILENO) { /* it is closed once it was told, and would be given to something else */
+            snprintf(why, why_size, "%s is a standard stream: give the descriptor of a pipe, 3 or above", value);
+            return STATUS_INVALID;
+        }
         if (r == 0)
             o->ready_fd = (int)number;
         return r;
@@ -118,11 +123,22 @@ int options_parse(options *o, int argc, char **argv, char *why, size_t why_size)
         snprintf(why, why_size, "\"%s\" is not understood: granaryd takes options only; see --help", argv[optind]);
         return STATUS_INVALID;
     }
-    if (o->memory && o->set_aside != UINT64_MAX && o->set_aside >= o->memory) {
-        snprintf(why, why_size, "--set-aside keeps all of --memory: nothing would be left to lease");
-        return STATUS_INVALID;
-    }
     return 0;
+}
+
+/* Is something left to lease? Limits of groups are found by the agent later. */
+static int check_memory(const config *c, char *why, size_t why_size)
+{
+    char aside[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX];
+    bytes_t machine = (bytes_t)sysconf(_SC_PHYS_PAGES) * (bytes_t)sysconf(_SC_PAGESIZE);
+    bytes_t total = c->memory && c->memory < machine ? c->memory : machine;
+    if (c->set_aside == UINT64_MAX || c->set_aside < total)
+        return 0;
+    snprintf(why, why_size,
+             "--set-aside %s keeps all of the memory (%s, %s): nothing would be left to lease; give less",
+             size_format(c->set_aside, aside), size_format(total, all),
+             total == machine ? "all that this machine has" : "given by --memory");
+    return STATUS_INVALID;
 }
 
 /* The user's own directory for one purpose: from the environment, else below `fallback`. */
@@ -174,6 +190,8 @@ int options_apply(const options *o, config *c, bool system, char *why, size_t wh
         c->memory = o->memory;
     if (o->set_aside != UINT64_MAX)
         c->set_aside = o->set_aside;
+    if (check_memory(c, why, why_size) < 0)
+        return STATUS_INVALID;
     if (o->state)
         r = path_given(c->state, sizeof c->state, o->state);
     else if (!*c->state)

@@ -36,7 +36,8 @@ extern const char options_help[];
 
 /*
  * Fills the empty paths of `c` with their defaults: /run/granary and /var/lib/granary for root's broker, the user's
- * own directories else. Options win over the file. STATUS_INVALID when a path would be too long.
+ * own directories else. Options win over the file. STATUS_INVALID when a path would be too
+ * long, or nothing would be left to lease.
  */
 int options_apply(const options *o, config *c, bool system, char *why, size_t why_size);
 

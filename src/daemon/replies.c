@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "daemon/broker.h"
 #include "daemon/info.h"
 
@@ -44,6 +45,15 @@ static void claimed_text(const core *c, generation gen, char *to, size_t size)
     if (view_claim_by_gen(c, gen, &k) == 0 && view_allocation_by_id(c, k.allocation, &a) == 0)
         snprintf(to, size, "it is in claim %" PRIu64 " of allocation %" PRIu64 " (%s) already", gen.v, a.id.v,
                  a.terms->label);
+}
+
+/* In the agent's own words, which tell more than the status but where it failed itself. */
+static void refusal_text(int status, const char *why, char *to, size_t size)
+{
+    char clean[160];
+    text_escape(clean, sizeof clean, why);
+    snprintf(to, size, "%s%s%s", status == STATUS_AGENT ? status_text(status) : "", status == STATUS_AGENT ? ": " : "",
+             clean);
 }
 
 const char *reply_text(int status, bytes_t most, char *to, size_t size)
@@ -129,6 +139,8 @@ void reply_send(broker *b, const effect_reply *reply)
     reply_fill(b, reply, &m);
     if (reply->status < 0)
         m.text = (char *)reply_text(reply->status, reply->most, text, sizeof text);
+    if (reply->status < 0 && reply->tag && reply->tag == b->link.refusal.tag && *b->link.refusal.text)
+        refusal_text(reply->status, b->link.refusal.text, text, sizeof text);
     if (reply->status == STATUS_CLAIMED)
         claimed_text(b->driver.core, reply->claim, text, sizeof text);
     if (b->scratch.full)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/size.h"
 #include "base/status.h"
 #include "daemon/broker.h"
 
@@ -17,6 +18,29 @@ static void step_host(broker *b, const event_config_host *settings)
     broker_step(b, &event);
 }
 
+/* What the owner gives of this machine; 0 = all. */
+static bytes_t local_total(const broker *b)
+{
+    const event_config_host *section = config_host(&b->config, b->local_host);
+    if (!section)
+        section = config_host(&b->config, "*");
+    if (b->options->memory || b->config.memory)
+        return b->options->memory ? b->options->memory : b->config.memory;
+    return section ? section->total : 0;
+}
+
+void settings_judge(const broker *b, bytes_t told)
+{
+    char given[SIZE_TEXT_MAX], there[SIZE_TEXT_MAX];
+    bytes_t total = local_total(b);
+    if (total > told)
+        log_write(
+            b->log, LOG_WARNING,
+            "host=%s %s of memory were given to lease, and this machine (or the group that the agent runs in) has "
+            "%s: the smaller figure counts",
+            b->local_host, size_format(total, given), size_format(told, there));
+}
+
 /* The local host: its section or the default one, with what was given for the whole broker on top. */
 static void step_local(broker *b)
 {
@@ -26,8 +50,7 @@ static void step_local(broker *b)
         section = config_host(c, "*");
     event_config_host local = section ? *section : (event_config_host){.set_aside = UINT64_MAX};
     strcpy(local.name, b->local_host);
-    if (b->options->memory || c->memory)
-        local.total = b->options->memory ? b->options->memory : c->memory;
+    local.total = local_total(b);
     if (b->options->set_aside != UINT64_MAX || c->set_aside != UINT64_MAX)
         local.set_aside = b->options->set_aside != UINT64_MAX ? b->options->set_aside : c->set_aside;
     step_host(b, &local);

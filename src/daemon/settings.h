@@ -15,6 +15,9 @@ int settings_read(struct broker *b, config *ret, char *why, size_t why_size);
  */
 void settings_apply(struct broker *b, const config *old);
 
+/* Says in the log when more was given to lease than the agent of this machine tells that there is. */
+void settings_judge(const struct broker *b, bytes_t told);
+
 /* Reads again and applies; a wrong file changes nothing and is told in the log. */
 void settings_reload(struct broker *b);
 

@@ -15,6 +15,7 @@
 #include "daemon/child.h"
 #include "daemon/listen.h"
 #include "daemon/locks.h"
+#include "daemon/strangers.h"
 
 #define END_WITHIN_MS 5000
 
@@ -276,6 +277,25 @@ static void on_machine(uv_poll_t *poll, int status, int events)
 
 /* ---- life ---- */
 
+/* A directory of somebody else is not made ours: before anything in it is changed. */
+static int check_strangers(const supervisor *s, char *why, size_t why_size)
+{
+    const char *state = s->config->state;
+    char name[128];
+    bool journal;
+    if (!strangers_find(state, name, sizeof name, &journal))
+        return 0;
+    if (!journal) {
+        snprintf(why, why_size,
+                 "the state directory %s holds no journal of Granary, but \"%s\": give --state a directory that is "
+                 "empty or not there yet, or move away what is in this one",
+                 state, name);
+        return STATUS_CORRUPT;
+    }
+    log_write(s->log, LOG_WARNING, "state=%s \"%s\" is no file of Granary: it is left alone", state, name);
+    return 0;
+}
+
 /* Takes everything that only one broker may have. An EXIT_* code. */
 static int take_locks(supervisor *s, char *why, size_t why_size)
 {
@@ -287,6 +307,8 @@ static int take_locks(supervisor *s, char *why, size_t why_size)
         return EXIT_RUNNING;
     if (r < 0 && r != STATUS_BUSY)
         return EXIT_OTHER;
+    if (check_strangers(s, why, why_size) < 0)
+        return EXIT_STATE;
     r = locks_state(c->state, s->who.uid, s->who.gid, &s->lock_fd, why, why_size);
     if (r < 0)
         return r == STATUS_BUSY ? EXIT_RUNNING : EXIT_STATE;
@@ -342,7 +364,7 @@ static void finish(supervisor *s)
 int supervisor_run(const options *o, const config *c, const char *config_path, log_book *log)
 {
     static const child none = {.control = -1};
-    char why[PATH_MAX + 256] = "";
+    char why[PATH_MAX + 512] = "";
     supervisor s = {.options = o,
                     .config = c,
                     .config_path = config_path,

@@ -47,6 +47,50 @@ kill $first; wait $first; echo "end $?"
     assert f"another broker of this machine runs already: pid {pid}, socket {first.socket}: use that one" in done.stderr
 
 
+@pytest.mark.parametrize("fd", [0, 1, 2])
+def test_ready_fd_is_no_standard_stream(make_broker, fd):
+    broker = make_broker(start=False)
+    done = subprocess.run([f"{BIN}/granaryd", *broker.arguments, "--ready-fd", str(fd)], env=broker.env,
+                          capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--ready-fd: {fd} is a standard stream: give the descriptor of a pipe, 3 or above" in done.stderr
+
+
+def test_a_start_without_standard_streams(make_broker):
+    """What is opened first would stand in their place, and be written to, or closed, as if it were one of them."""
+    broker = make_broker(start=False, prefix=("sh", "-c", "exec \"$@\" <&- >&- 2>&-", "closed"))
+    broker.start()
+    assert broker.run("run", "-m", "64M", "--", "true").returncode == 0
+    broker.check()
+    assert broker.stop() == 0
+
+
+def test_more_memory_than_there_is(make_broker, tmp_path):
+    broker = make_broker(memory="100T")
+    total = broker.snapshot()["hosts"][0]["total"]
+    assert total < 100 << 40
+    assert re.search(r"warning .*100T of memory were given to lease, and this machine .* has [0-9.]+G: the smaller figure "
+                     r"counts", broker.text())
+    other = make_broker(start=False)
+    other.socket = str(tmp_path / "socket")
+    done = other.run("up", "--detach", "--memory", "100T", "--set-aside", "0", "--state", str(tmp_path / "state"),
+                     "--socket", other.socket)
+    pid = re.search(r"ready, pid (\d+)", done.stdout)
+    assert pid, done
+    processes.kill(int(pid[1]), processes.start_time(int(pid[1])), signal.SIGTERM)
+    assert re.search(r"--memory 100T is more than the [0-9.]+G that this machine has: the smaller figure counts", done.stderr)
+    assert processes.wait_gone(int(pid[1]), 20)
+
+
+@pytest.mark.parametrize("aside, memory, said", [
+    ("1G", "1G", "keeps all of the memory (1.0G, given by --memory)"),
+    ("90T", "100T", "all that this machine has): nothing would be left to lease; give less"),
+])
+def test_all_of_it_set_aside(make_broker, aside, memory, said):
+    status, log = make_broker(start=False, memory=memory, set_aside=aside).refused()
+    assert status == 2 and said in log, log
+
+
 def test_one_state_directory(make_broker):
     first = make_broker()
     status, said = make_broker(start=False, state=first.state).refused()

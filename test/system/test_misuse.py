@@ -8,7 +8,7 @@ import pytest
 
 import granary_wire
 import processes
-from broker import BIN
+from broker import AGENT, BIN
 from test_other_users import as_stranger
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -272,6 +272,25 @@ def test_a_process_that_has_been_reaped(broker):
         assert enter(wire, claim, fd) == DEAD
         again = granary_wire.pb().Claim(allocation=own.id, host=own.extents[0].host, chunks=1, command="dead")
         assert wire.request(granary_wire.pb().TYPE_CLAIM, again, fd=fd).status == DEAD
+    still_serves(broker, wire, claim)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is told of the owner first")
+def test_the_agents_reason_reaches_who_asked(broker):
+    """Not only that the agent could not: why."""
+    pb = granary_wire.pb()
+    wire = session(broker)
+    own = wire.allocate(64 * MIB, 2).allocation
+    claim = open_claim(wire, own)
+    agent, _ = broker.part(AGENT)
+    why = "neither the agent nor init may enter a claim"
+    with pidfd_of(agent) as fd:
+        entered = wire.request(pb.TYPE_ENTER, pb.Enter(claim=claim), fd=fd)
+        taken = wire.request(pb.TYPE_CLAIM, pb.Claim(allocation=own.id, host=own.extents[0].host, chunks=1), fd=fd)
+    assert entered.status < 0 and taken.status == entered.status
+    assert (entered.text, taken.text) == (why, why)
+    done = broker.run("claim", "--pid", str(agent), "-m", "64M")
+    assert done.returncode == 77 and f"process {agent} may not be claimed: {why}" in done.stderr, done
     still_serves(broker, wire, claim)
 
 

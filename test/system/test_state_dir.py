@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import sqlite3
+import stat
 import subprocess
 
 import pytest
@@ -77,6 +78,29 @@ def test_a_damaged_journal_is_refused(make_broker, used_state, how):
     assert status == STATE, said
     assert "journal.db" in said, "the file is named"
     assert contents(used_state).get("journal.db") == before, "what is damaged is kept as evidence"
+
+
+def test_a_folder_of_somebody_else_is_refused(make_broker, tmp_path):
+    state = tmp_path / "papers"
+    state.mkdir(mode=0o755)
+    (state / "thesis.tex").write_text("chapter one")
+    status, said = make_broker(start=False, state=str(state)).refused()
+    assert status == STATE
+    assert f"{state} holds no journal of Granary, but \"thesis.tex\": give --state a directory that is empty" in said
+    assert contents(state) == {"thesis.tex": b"chapter one"}, "nothing was made in it"
+    assert stat.S_IMODE(os.stat(state).st_mode) == 0o755
+    done = make_broker(start=False).run("up", "--detach", "--memory", "1G", "--state", str(state), "--socket",
+                                        str(tmp_path / "socket"), "--log", str(tmp_path / "log"))
+    assert done.returncode == STATE and "thesis.tex" in done.stderr, done
+
+
+def test_strange_files_beside_a_journal_are_told(make_broker, used_state):
+    with open(os.path.join(used_state, "notes"), "w") as f:
+        f.write("mine")
+    broker = make_broker(state=used_state)
+    assert f"state={used_state} \"notes\" is no file of Granary: it is left alone" in broker.text()
+    broker.check()
+    assert contents(used_state)["notes"] == b"mine"
 
 
 def test_a_state_directory_that_is_a_file(make_broker, tmp_path):

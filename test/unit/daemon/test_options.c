@@ -46,8 +46,12 @@ static void test_wrong_words(void **state)
     assert_string_equal(why, "--memroy is not an option of granaryd; see --help");
     assert_int_equal(PARSE(&o, why, "start"), STATUS_INVALID);
     assert_string_equal(why, "\"start\" is not understood: granaryd takes options only; see --help");
-    assert_int_equal(PARSE(&o, why, "--memory", "1G", "--set-aside", "1G"), STATUS_INVALID);
-    assert_string_equal(why, "--set-aside keeps all of --memory: nothing would be left to lease");
+    const char *streams[] = {"0", "1", "2"};
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        assert_int_equal(PARSE(&o, why, "--ready-fd", (char *)streams[i]), STATUS_INVALID);
+        assert_string_equal(why + 13, " is a standard stream: give the descriptor of a pipe, 3 or above");
+    }
+    assert_int_equal(PARSE(&o, why, "--ready-fd", "3"), 0);
     const char *sizes[] = {"0", "-1", "1023K", "999999999999T", "3Q"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         assert_int_equal(PARSE(&o, why, "--memory", (char *)sizes[i]), STATUS_INVALID);
@@ -90,6 +94,29 @@ static void test_defaults_and_who_wins(void **state)
     assert_string_equal(c.socket, "/of/the/file");
 }
 
+static void test_nothing_left_to_lease(void **state)
+{
+    (void)state;
+    options o;
+    config c;
+    char why[256] = "";
+    config_init(&c);
+    assert_int_equal(PARSE(&o, why, "--memory", "1M", "--set-aside", "1M"), 0);
+    assert_int_equal(options_apply(&o, &c, true, why, sizeof why), STATUS_INVALID);
+    assert_string_equal(why,
+                        "--set-aside 1.0M keeps all of the memory (1.0M, given by --memory): nothing would be left "
+                        "to lease; give less");
+    config_init(&c); /* given in the file, and more than there is */
+    c.set_aside = GIB(100) * 1024;
+    assert_int_equal(PARSE(&o, why, "--memory", "200T"), 0);
+    assert_int_equal(options_apply(&o, &c, true, why, sizeof why), STATUS_INVALID);
+    assert_non_null(strstr(why, "--set-aside 100T keeps all of the memory ("));
+    assert_non_null(strstr(why, "all that this machine has"));
+    config_init(&c);
+    assert_int_equal(PARSE(&o, why, "--memory", "2M", "--set-aside", "1M"), 0);
+    assert_int_equal(options_apply(&o, &c, true, why, sizeof why), 0);
+}
+
 static void test_no_home(void **state)
 {
     (void)state;
@@ -110,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_all_options),
         cmocka_unit_test(test_wrong_words),
         cmocka_unit_test(test_defaults_and_who_wins),
+        cmocka_unit_test(test_nothing_left_to_lease),
         cmocka_unit_test(test_no_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
