@@ -243,13 +243,20 @@ static bool is_about_claim(uint16_t type)
            type == GRANARY__MESSAGE_TYPE__TYPE_CLOSE;
 }
 
+/* Of the process that waits for a grant: what is refused in this state was granted meanwhile. */
+static bool attaches(const request *r)
+{
+    return r->type == GRANARY__MESSAGE_TYPE__TYPE_CLAIM && ((const Granary__Claim *)r->message)->chunks == 0;
+}
+
 /* True: it is asked again later. A claim that was being opened when its host fell silent ends first: until then its
  * chunks are still claimed. */
 static bool request_rests(granary_client *c, request *r, int status)
 {
     ms_t now = client_now();
     bool silent = status == STATUS_SILENT;
-    bool closing = status == STATUS_STATE && r->silent_until != 0 && r->type == GRANARY__MESSAGE_TYPE__TYPE_CLAIM;
+    bool closing =
+        status == STATUS_STATE && r->silent_until != 0 && r->type == GRANARY__MESSAGE_TYPE__TYPE_CLAIM && !attaches(r);
     if (!is_about_claim(r->type) || !(silent || closing) || (r->silent_until != 0 && now >= r->silent_until))
         return false;
     if (r->silent_until == 0) {
