@@ -75,6 +75,7 @@ granary_pool *granary_pool_open(granary_client *c, const granary_pool_options *o
     p->client = c;
     p->min = options->min;
     p->references = 1;
+    p->give_at = MS_NEVER;
     pool_state_init(&p->state, options->min, options->want);
     pthread_mutex_lock(&c->lock);
     granary_request q = request_of(c, options);

@@ -34,6 +34,7 @@ struct granary_pool {
     pool_state state;
     uint32_t min;
     bool closed;
+    ms_t give_at;        /* slots that could not be given back for want of memory are tried again; MS_NEVER = none */
     uint32_t references; /* requests under way that name the pool; the program's own while not closed */
     atomic_bool interrupted;
     slot_call *calls; /* under way */
@@ -63,6 +64,10 @@ int pool_room(granary_pool *p);
 
 /* Starts the release of a slot; its answer is nobody's. Errors as granary_slot_release(). */
 int slot_give(granary_pool *p, const granary_slot *slot);
+
+/* The same for a slot that nobody else will give back: without memory for it, it is tried again until it is done. */
+void slot_give_surely(granary_pool *p, const granary_slot *slot);
+void slots_give_again(granary_pool *p); /* when give_at has come */
 
 /* A Close was answered: for the release call that waits for it, if any. */
 void slot_call_closed(granary_pool *p, uint64_t claim, int status, uint32_t cause, uint64_t peak);

@@ -15,6 +15,8 @@
 #include "client/pool.h"
 #include "client/spawn.h"
 
+#define GIVE_AGAIN_MS 50u /* after a shortage of memory */
+
 static void call_remove(slot_call *call)
 {
     slot_call **at = &call->pool->calls;
@@ -218,6 +220,32 @@ static int call_start(granary_pool *p, const granary_slot *slot, granary_slot_ca
 int slot_give(granary_pool *p, const granary_slot *slot)
 {
     return call_start(p, slot, GRANARY_SLOT_RELEASE, -1, 0, false, NULL);
+}
+
+void slot_give_surely(granary_pool *p, const granary_slot *slot)
+{
+    if (slot_give(p, slot) != STATUS_NO_MEMORY)
+        return;
+    for (size_t i = 0; i < p->state.n_slots; i++)
+        p->state.slots[i].given |= p->state.slots[i].id == slot->id && p->state.slots[i].state == POOL_SLOT_BUSY;
+    p->give_at = client_now() + GIVE_AGAIN_MS;
+    client_kick(p->client);
+}
+
+void slots_give_again(granary_pool *p)
+{
+    p->give_at = MS_NEVER;
+    for (size_t i = 0; i < p->state.n_slots && p->give_at == MS_NEVER;) {
+        pool_slot *s = &p->state.slots[i];
+        granary_slot slot = {.id = s->id};
+        if (!s->given) {
+            i++;
+            continue;
+        }
+        s->given = false;
+        slot_give_surely(p, &slot);
+        i = 0; /* giving moves slots */
+    }
 }
 
 static int call_wait_done(granary_pool *p, const granary_slot *slot, granary_slot_call kind, int pidfd,

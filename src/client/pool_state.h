@@ -48,6 +48,7 @@ typedef struct {
     ms_t end;       /* busy: expected; MS_NEVER = not told */
     uint32_t cause; /* busy, and its claim has ended: how, and its peak */
     uint64_t peak;
+    bool given; /* busy, and the library's own to give back: what the pool's owner looks at */
 } pool_slot;
 
 typedef struct {

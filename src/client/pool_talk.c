@@ -146,8 +146,13 @@ void pool_step(granary_pool *p)
 void pools_tick(granary_client *c, ms_t now)
 {
     for (allocation *a = c->allocations; a; a = a->next)
-        if (a->owner == &pool_owner && now >= pool_state_deadline(&((granary_pool *)a->owner_data)->state))
-            pool_step(a->owner_data);
+        if (a->owner == &pool_owner) {
+            granary_pool *p = a->owner_data;
+            if (now >= p->give_at && pool_lives(p))
+                slots_give_again(p);
+            if (now >= pool_state_deadline(&p->state))
+                pool_step(p);
+        }
 }
 
 ms_t pools_deadline(const granary_client *c)
@@ -156,6 +161,7 @@ ms_t pools_deadline(const granary_client *c)
     for (const allocation *a = c->allocations; a; a = a->next) {
         const granary_pool *p = a->owner == &pool_owner ? a->owner_data : NULL;
         ms_t at = p && pool_lives(p) ? pool_state_deadline(&p->state) : MS_NEVER;
+        at = p && pool_lives(p) && p->give_at < at ? p->give_at : at;
         soonest = at < soonest ? at : soonest;
     }
     return soonest;

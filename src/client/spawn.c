@@ -140,7 +140,7 @@ int granary_slot_spawn(granary_pool *p, const granary_slot *slot, char *const ar
     if (r < 0) {
         free(s);
         pthread_mutex_lock(&c->lock);
-        (void)slot_give(p, slot);
+        slot_give_surely(p, slot);
         pthread_mutex_unlock(&c->lock);
     }
     return r;

@@ -1,6 +1,6 @@
 /*
- * The n-th allocation of memory fails, for every n: each call either fails cleanly, and works when it is tried again,
- * or does its work; nothing is lost, nothing hangs.
+ * The n-th allocation of memory fails, for every n, alone or with all that follow it for a while: each call either
+ * fails cleanly, and works when it is tried again, or does its work; nothing is lost, nothing hangs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,14 +25,32 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 
+#define LASTS_MS 150 /* longer than the library's first pauses */
+
 static atomic_long left; /* allocations until one fails; 0 = none will */
 static atomic_bool failed;
+static bool lasting;          /* all that follow fail too, until the call has returned or LASTS_MS are over */
+static atomic_llong since_ms; /* the shortage began; 0 = none */
+
+static long long clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 static bool fails(void)
 {
-    if (fake_thread || atomic_load(&left) == 0 || atomic_fetch_sub(&left, 1) != 1)
+    if (fake_thread)
+        return false;
+    long long since = atomic_load(&since_ms);
+    if (since && clock_ms() - since < LASTS_MS)
+        return true;
+    if (atomic_load(&left) == 0 || atomic_fetch_sub(&left, 1) != 1)
         return false;
     atomic_store(&failed, true);
+    if (lasting)
+        atomic_store(&since_ms, clock_ms());
     return true;
 }
 
@@ -50,10 +69,11 @@ void *__wrap_realloc(void *p, size_t size)
     return fails() ? NULL : __real_realloc(p, size);
 }
 
-/* Tries once more when the failure was the planned one. */
+/* Tries once more, with memory, when the failure was the planned one. */
 #define WORKS(call)                                                                                                    \
     do {                                                                                                               \
         int first = (call);                                                                                            \
+        atomic_store(&since_ms, 0);                                                                                    \
         if (first == GRANARY_E_NO_MEMORY)                                                                              \
             first = (call);                                                                                            \
         assert_int_equal(first, 0);                                                                                    \
@@ -68,7 +88,9 @@ static void scenario(fake_broker *fake, int self, bool event_loop)
     granary_client_options o = {.socket = fake_socket(fake), .program = "test", .event_loop = event_loop};
     granary_pool_options q = {.label = "p", .chunk_size = 4096, .want = 3};
     WORKS(granary_client_open(&client, &o));
-    if (!(pool = granary_pool_open(client, &q)))
+    pool = granary_pool_open(client, &q);
+    atomic_store(&since_ms, 0);
+    if (!pool)
         pool = granary_pool_open(client, &q);
     assert_non_null(pool);
     WORKS(granary_slot_acquire(pool, &a, 5000));
@@ -82,8 +104,8 @@ static void scenario(fake_broker *fake, int self, bool event_loop)
     fake_break(fake);
     WORKS(granary_slot_release(pool, &b, &end));
     while (fake_held(fake) > 1) { /* both chunks go */
-        granary_slot_acquire(pool, &c, 20);
-        granary_slot_release(pool, &c, NULL);
+        if (granary_slot_acquire(pool, &c, 20) == 0)
+            WORKS(granary_slot_release(pool, &c, NULL));
     }
     fake_capacity(fake, 3);
     WORKS(granary_slot_acquire(pool, &a, 5000));
@@ -101,18 +123,21 @@ static void scenario(fake_broker *fake, int self, bool event_loop)
     granary_client_close(client);
 }
 
-static void every_allocation_may_fail(bool event_loop)
+static void every_allocation_may_fail(bool event_loop, long step)
 {
     int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    long n = 0;
-    do {
+    long n = 1;
+    for (;; n += step) {
         fake_broker *fake = fake_start(3);
         atomic_store(&failed, false);
-        atomic_store(&left, ++n);
+        atomic_store(&left, n);
         scenario(fake, self, event_loop);
         atomic_store(&left, 0);
+        atomic_store(&since_ms, 0);
         fake_stop(fake);
-    } while (atomic_load(&failed));
+        if (!atomic_load(&failed))
+            break;
+    }
     assert_true(n > 40); /* it did fail, again and again */
     close(self);
 }
@@ -120,13 +145,29 @@ static void every_allocation_may_fail(bool event_loop)
 static void with_a_thread(void **state)
 {
     (void)state;
-    every_allocation_may_fail(false);
+    lasting = false;
+    every_allocation_may_fail(false, 1);
 }
 
 static void in_an_event_loop(void **state)
 {
     (void)state;
-    every_allocation_may_fail(true);
+    lasting = false;
+    every_allocation_may_fail(true, 1);
+}
+
+static void for_a_while_with_a_thread(void **state)
+{
+    (void)state;
+    lasting = true;
+    every_allocation_may_fail(false, getenv("GRANARY_LONG") ? 1 : 5);
+}
+
+static void for_a_while_in_an_event_loop(void **state)
+{
+    (void)state;
+    lasting = true;
+    every_allocation_may_fail(true, getenv("GRANARY_LONG") ? 1 : 5);
 }
 
 int main(void)
@@ -134,6 +175,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_a_thread),
         cmocka_unit_test(in_an_event_loop),
+        cmocka_unit_test(for_a_while_with_a_thread),
+        cmocka_unit_test(for_a_while_in_an_event_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
