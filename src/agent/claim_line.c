@@ -189,11 +189,12 @@ void claim_empty(claim *c, claim_order *order)
 
 void claim_limit_try(claim *c)
 {
-    bytes_t used, wanted = c->limit_order.bytes;
+    bytes_t used = 0, wanted = c->limit_order.bytes;
     uint64_t now = uv_now(c->world->loop);
-    int r = claim_ops(c)->use(c->group, &used);
+    bool lowers = wanted < c->bytes; /* to raise it nothing is asked: somebody waits for that */
+    int r = lowers ? claim_ops(c)->use(c->group, &used) : 0;
     if (r == 0)
-        r = used <= wanted || wanted >= c->bytes ? claim_ops(c)->limit(c->group, wanted) : STATUS_STATE;
+        r = used <= wanted ? claim_ops(c)->limit(c->group, wanted) : STATUS_STATE;
     if (r == STATUS_STATE && now < c->limit_until) {
         c->limit_at = now + 50;
         claim_arm(c);
