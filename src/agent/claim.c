@@ -181,6 +181,8 @@ void claim_release(claim *c)
     claim_unwatch(c);
     for (uint32_t i = 0; i < GROUP_EVENTS; i++)
         watch_destroy(c->events[i]);
+    if (c->state == CLAIM_CLOSING)
+        (void)claim_ops(c)->remove(c->group); /* let go before its turn came; else it is gone already */
     claim_ops(c)->close(c->group);
     c->released = true;
     uv_close((uv_handle_t *)&c->timer, on_closed);

@@ -9,6 +9,12 @@
 
 #include "base/status.h"
 
+/*
+ * Removing a group takes a lock of the whole machine, for which it may have to wait as long as an attach takes. Its
+ * memory has most likely just been granted to somebody whose limit is set next: that goes first.
+ */
+#define CLOSE_LATER_MS 50u
+
 #define CLOSE_LOOK_MS 512u /* a group that cannot be removed for so long is left, and reported */
 
 void claim_free(claim *c)
@@ -124,7 +130,8 @@ void claim_close(claim *c)
         return;
     }
     claim_set_state(c, CLAIM_CLOSING);
-    claim_closing_advance(c);
+    c->look_at = uv_now(c->world->loop) + CLOSE_LATER_MS;
+    claim_arm(c);
 }
 
 void claim_undo(claim *c)

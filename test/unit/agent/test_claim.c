@@ -176,6 +176,19 @@ static void close_only_after_drained(void **state)
     assert_int_equal(w->n_notices, 1);
 }
 
+/* Its removal is put off; an agent that ends before does it then. */
+static void a_closed_group_goes_with_its_agent(void **state)
+{
+    world *w = *state;
+    fake_group *g = opened(w, 1);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_END, .generation = 1});
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_CLOSE, .generation = 1});
+    assert_true(g->exists);
+    claims_stop(w->claims);
+    assert_false(g->exists);
+    assert_int_equal(w->n_notices, 0);
+}
+
 static void a_limit_waits_until_use_is_below(void **state)
 {
     world *w = *state;
@@ -232,6 +245,7 @@ int main(void)
         TEST(memory_that_stays_withholds_drained),
         TEST(large_chunks_leave_more),
         TEST(close_only_after_drained),
+        TEST(a_closed_group_goes_with_its_agent),
         TEST(a_limit_waits_until_use_is_below),
         TEST(orders_in_line_are_dropped_with_the_link_and_the_task_is_not_forgotten),
     };
