@@ -76,7 +76,7 @@ def test_commands_wait_as_long_as_they_say(jumping, seconds):
     assert 1.9 < time.monotonic() - began < 4
     holder.send(granary_wire.pb().TYPE_GOODBYE, granary_wire.pb().Goodbye())
     holder.until_closed()
-    done = jumping.run("harvest", "-m", "64M", "-j", "2", "--timeout", "1", "--joblog", "log", "--", "sleep", "{}", ":::", "0", "100", "0.1")
+    done = jumping.run("harvest", "-m", "64M", "-j", "2", "--timeout", "1", "--joblog", "joblog", "--", "sleep", "{}", ":::", "0", "100", "0.1")
     assert done.returncode != 0 and "sleep 100" in open(f"{jumping.folder}/log").read()
     jumping.faults.jump(0)
     jumping.wait_idle()
