@@ -10,7 +10,7 @@
 
 #include "cli/exits.h"
 #include "cli/harvest.h"
-#include "cli/harvest_spawn.h"
+#include "cli/harvest/spawn.h"
 #include "cli/nearest.h"
 
 const command commands[] = {

@@ -1,5 +1,5 @@
 /*
- * harvest.c - `granary harvest`: its options and its inputs. What it does is in harvest_run.h.
+ * harvest.c - `granary harvest`: its options and its inputs. What it does is in harvest/run.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "cli/command.h"
 #include "cli/exits.h"
 #include "cli/harvest.h"
-#include "cli/harvest_run.h"
+#include "cli/harvest/run.h"
 #include "cli/request.h"
 #include "cli/usable.h"
 

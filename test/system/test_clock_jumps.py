@@ -77,7 +77,7 @@ def test_commands_wait_as_long_as_they_say(jumping, seconds):
     holder.send(granary_wire.pb().TYPE_GOODBYE, granary_wire.pb().Goodbye())
     holder.until_closed()
     done = jumping.run("harvest", "-m", "64M", "-j", "2", "--timeout", "1", "--joblog", "joblog", "--", "sleep", "{}", ":::", "0", "100", "0.1")
-    assert done.returncode != 0 and "sleep 100" in open(f"{jumping.folder}/log").read()
+    assert done.returncode != 0 and "sleep 100" in open(f"{jumping.folder}/joblog").read()
     jumping.faults.jump(0)
     jumping.wait_idle()
     jumping.check()

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/harvest_advice.h"
+#include "cli/harvest/advice.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "cli/harvest_bar.h"
+#include "cli/harvest/bar.h"
 
 /* A batch in the middle: 13 of 30 have ended. */
 static const harvest_bar middle = {

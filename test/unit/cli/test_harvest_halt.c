@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "base/status.h"
-#include "cli/harvest_halt.h"
+#include "cli/harvest/halt.h"
 
 static harvest_halt parse(const char *text)
 {

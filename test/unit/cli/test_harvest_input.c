@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/status.h"
-#include "cli/harvest_input.h"
+#include "cli/harvest/input.h"
 
 /* A pipe that the test feeds; `fds[1]` is its end. */
 static void open_pipe(harvest_input *input, int fds[2], char delimiter)

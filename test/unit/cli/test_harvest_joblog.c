@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/status.h"
-#include "cli/harvest_joblog.h"
+#include "cli/harvest/joblog.h"
 
 #define HEADER "seq\thost\tstart\truntime_ms\texit\tsignal\toom\tpeak_bytes\tchunks\tattempt\tcommand\n"
 

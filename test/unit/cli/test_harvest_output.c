@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/status.h"
-#include "cli/harvest_output.h"
+#include "cli/harvest/output.h"
 
 static harvest_spool spool;
 static harvest_printer *printer;

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/harvest_peaks.h"
+#include "cli/harvest/peaks.h"
 
 static void test_none(void **state)
 {

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "cli/harvest_report.h"
+#include "cli/harvest/report.h"
 
 #define CHUNK (700ull << 20)
 

@@ -16,7 +16,7 @@
 
 #include "base/status.h"
 #include "cli/exits.h"
-#include "cli/harvest_run.h"
+#include "cli/harvest/run.h"
 #include "fake_pool.h"
 
 typedef struct {

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
-#include "cli/harvest_spawn.h"
+#include "cli/harvest/spawn.h"
 
 typedef struct {
     harvest_spawner spawner;

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/status.h"
-#include "cli/harvest_input.h"
-#include "cli/harvest_template.h"
+#include "cli/harvest/input.h"
+#include "cli/harvest/template.h"
 
 /* The line of one word with this input. */
 static void expect_word(const char *word, const char *input, const char *expected)

@@ -1,14 +1,14 @@
 /*
- * harvest_seat.c - see harvest_seat.h.
+ * seat.c - see seat.h.
  */
-#include "cli/harvest_seat.h"
+#include "cli/harvest/seat.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/status.h"
 #include "cli/exits.h"
-#include "cli/harvest_work.h"
+#include "cli/harvest/work.h"
 
 #define PAUSE_MS     200u
 #define REFUSALS_MAX 20u

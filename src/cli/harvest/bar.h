@@ -1,5 +1,5 @@
 /*
- * harvest_bar.h - how far a harvest is, in one line: with a bar for a terminal of some width, or as plain words.
+ * bar.h - how far a harvest is, in one line: with a bar for a terminal of some width, or as plain words.
  *
  *     [##########x>>>          ]  45% 8 done, 1 failed, 3 running, 8 waiting, 3 of 4 chunks (2100M), 47s left
  *

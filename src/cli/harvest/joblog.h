@@ -1,5 +1,5 @@
 /*
- * harvest_joblog.h - one line for each attempt at a task, and which tasks an earlier run finished.
+ * joblog.h - one line for each attempt at a task, and which tasks an earlier run finished.
  *
  * A header line, then tab-separated columns:
  *   seq host start runtime_ms exit signal oom peak_bytes chunks attempt command

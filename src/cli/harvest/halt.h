@@ -1,5 +1,5 @@
 /*
- * harvest_halt.h - when a harvest ends early: "never", "soon,fail=3", "now,fail=1", "soon,fail=20%".
+ * halt.h - when a harvest ends early: "never", "soon,fail=3", "now,fail=1", "soon,fail=20%".
  *
  * "soon": no new tasks, running ones finish. "now": running ones are stopped. A percentage is of the tasks that
  * have ended, and is looked at once HARVEST_HALT_SAMPLE have ended. "success=" and "done=" count those instead.

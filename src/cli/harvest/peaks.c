@@ -1,4 +1,4 @@
-#include "cli/harvest_peaks.h"
+#include "cli/harvest/peaks.h"
 
 #include <assert.h>
 

@@ -1,5 +1,5 @@
 /*
- * harvest_peaks.h - percentiles of many peaks in 16 KiB.
+ * peaks.h - percentiles of many peaks in 16 KiB.
  *
  * Values are counted in classes, 32 for each power of two: a percentile is the upper end of its class, at most
  * 1/32 above the true value and never above the true maximum, which is kept exactly.

@@ -1,4 +1,4 @@
-#include "cli/harvest_report.h"
+#include "cli/harvest/report.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 
 #include "base/size.h"
 #include "base/text.h"
-#include "cli/harvest_advice.h"
-#include "cli/harvest_bar.h"
+#include "cli/harvest/advice.h"
+#include "cli/harvest/bar.h"
 #include "cli/screen.h"
 
 /* To the beginning of the line, and nothing from here to the end of the screen. */

@@ -1,10 +1,10 @@
 /*
- * harvest_input.c - see harvest_input.h.
+ * input.c - see input.h.
  *
  * The buffer is one longest input and one read more: when it holds a longest input without a delimiter,
  * that input is too long, and the rest of it is dropped as it arrives.
  */
-#include "cli/harvest_input.h"
+#include "cli/harvest/input.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
- * harvest_spawn.c - see harvest_spawn.h.
+ * spawn.c - see spawn.h.
  */
-#include "cli/harvest_spawn.h"
+#include "cli/harvest/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

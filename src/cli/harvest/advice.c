@@ -1,4 +1,4 @@
-#include "cli/harvest_advice.h"
+#include "cli/harvest/advice.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/harvest_results.h"
+#include "cli/harvest/results.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /*
- * harvest_joblog.c - see harvest_joblog.h.
+ * joblog.c - see joblog.h.
  */
-#include "cli/harvest_joblog.h"
+#include "cli/harvest/joblog.h"
 
 #include <assert.h>
 #include <errno.h>

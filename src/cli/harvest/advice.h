@@ -1,5 +1,5 @@
 /*
- * harvest_advice.h - what a better -m would bring, in one line at the end of a harvest, or nothing.
+ * advice.h - what a better -m would bring, in one line at the end of a harvest, or nothing.
  *
  * The first that applies:
  *   1. tasks failed for want of memory: allow them more (--mem-max, twice what they died with);
@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "cli/harvest_peaks.h"
+#include "cli/harvest/peaks.h"
 
 #define HARVEST_ADVICE_MAX  192u /* any line, and its end */
 #define HARVEST_ADVICE_NEAR 5u   /* percent */

@@ -1,7 +1,7 @@
 /*
- * harvest_task.c - see harvest_task.h.
+ * task.c - see task.h.
  */
-#include "cli/harvest_task.h"
+#include "cli/harvest/task.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 #include "base/status.h"
 #include "cli/exits.h"
-#include "cli/harvest_results.h"
+#include "cli/harvest/results.h"
 
 #define DRAIN_SIZE 65536u
 

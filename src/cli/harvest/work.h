@@ -1,10 +1,10 @@
 /*
- * harvest_work.h - where tasks come from, and what follows from their end. See harvest_run.h.
+ * work.h - where tasks come from, and what follows from their end. See run.h.
  */
 #ifndef GRANARY_CLI_HARVEST_WORK_H
 #define GRANARY_CLI_HARVEST_WORK_H
 
-#include "cli/harvest_run.h"
+#include "cli/harvest/run.h"
 
 /*
  * The next task to run in one chunk, IDLE: one to be run again, else one of the next input. NULL: none now. Inputs that

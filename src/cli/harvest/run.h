@@ -1,9 +1,9 @@
 /*
- * harvest_run.h - a harvest while it runs: the table of contents of its parts.
+ * run.h - a harvest while it runs: the table of contents of its parts.
  *
- * harvest_run.c waits for what happens (signals, the broker, pipes, inputs, time) and lets the others act:
- *   harvest_work.c  makes tasks of inputs, keeps the queues, and decides what follows from a task's end;
- *   harvest_seat.c  puts tasks into slots of the pool and takes them out.
+ * run.c waits for what happens (signals, the broker, pipes, inputs, time) and lets the others act:
+ *   work.c  makes tasks of inputs, keeps the queues, and decides what follows from a task's end;
+ *   seat.c  puts tasks into slots of the pool and takes them out.
  * One thread. Nothing waits but the one poll().
  */
 #ifndef GRANARY_CLI_HARVEST_RUN_H
@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 #include "granary.h"
-#include "cli/harvest_halt.h"
-#include "cli/harvest_input.h"
-#include "cli/harvest_joblog.h"
-#include "cli/harvest_output.h"
-#include "cli/harvest_report.h"
-#include "cli/harvest_task.h"
-#include "cli/harvest_template.h"
+#include "cli/harvest/halt.h"
+#include "cli/harvest/input.h"
+#include "cli/harvest/joblog.h"
+#include "cli/harvest/output.h"
+#include "cli/harvest/report.h"
+#include "cli/harvest/task.h"
+#include "cli/harvest/template.h"
 
 #define HARVEST_JOBS_MAX   4096u
 #define HARVEST_SPARES_MAX 64u

@@ -1,5 +1,5 @@
 /*
- * harvest_spawn.h - starting a task behind its gate without copying the harvest: see src/gate/gate.c.
+ * spawn.h - starting a task behind its gate without copying the harvest: see src/gate/gate.c.
  *
  * The child shares the harvest's memory until it executes granary-gate, a moment later; the harvest stands still for
  * that moment. Where that program is not there, or a task's file is not found, the caller forks instead.

@@ -1,5 +1,5 @@
 /*
- * harvest_task.h - one task: an input, the command made of it, its process, what it wrote.
+ * task.h - one task: an input, the command made of it, its process, what it wrote.
  *
  *   TASK_IDLE ──fork──> TASK_GATED ──go──> TASK_RUNNING ──reaped──> TASK_ENDED ──again──> TASK_IDLE
  *
@@ -16,8 +16,8 @@
 #include <sys/resource.h>
 
 #include "granary.h"
-#include "cli/harvest_output.h"
-#include "cli/harvest_spawn.h"
+#include "cli/harvest/output.h"
+#include "cli/harvest/spawn.h"
 
 typedef enum { TASK_IDLE = 0, TASK_GATED, TASK_RUNNING, TASK_ENDED } task_state;
 

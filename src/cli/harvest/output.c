@@ -1,10 +1,10 @@
 /*
- * harvest_output.c - see harvest_output.h.
+ * output.c - see output.h.
  *
  * Writing without waiting: the descriptors are shared with other programs, so they cannot be made non-blocking. A pipe
  * or terminal that polls writable takes a page; files take anything.
  */
-#include "cli/harvest_output.h"
+#include "cli/harvest/output.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * harvest_report.h - what a person sees on standard error: a bar on a terminal, a line now and then elsewhere, and
+ * report.h - what a person sees on standard error: a bar on a terminal, a line now and then elsewhere, and
  * the sum at the end.
  *
  * The bar is drawn over itself, fits the terminal's width at each moment, is never in a line with anything else, and is
@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 #include "granary.h"
-#include "cli/harvest_peaks.h"
+#include "cli/harvest/peaks.h"
 
 #define HARVEST_REPORT_EVERY_MS 10000u
 #define HARVEST_REPORT_BAR_MS   200u

@@ -1,9 +1,9 @@
 /*
- * harvest_template.c - see harvest_template.h.
+ * template.c - see template.h.
  *
  * Filling runs twice over the same code: once to count bytes, once to write them.
  */
-#include "cli/harvest_template.h"
+#include "cli/harvest/template.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "cli/harvest_input.h"
+#include "cli/harvest/input.h"
 
 typedef enum {
     PART_LITERAL,

@@ -1,5 +1,5 @@
 /*
- * harvest_output.h - what tasks write, kept apart until it is printed.
+ * output.h - what tasks write, kept apart until it is printed.
  *
  * A blob is one stream of one task: in memory up to 64 KiB (and HARVEST_BUFFERED_MAX over all blobs), from then on in a
  * file without a name on a disk, never in tmpfs, where it would stay charged as memory. The printer writes

@@ -1,5 +1,5 @@
 /*
- * harvest_seat.h - tasks in slots of the pool. See harvest_run.h for the states.
+ * seat.h - tasks in slots of the pool. See run.h for the states.
  *
  * When a task ends and another waits, that one enters the same slot in one round trip (SEAT_SWITCHING). When the
  * slot is wanted back, or nothing waits, or a task that needs several chunks is to be served, the slot is released.
@@ -7,7 +7,7 @@
 #ifndef GRANARY_CLI_HARVEST_SEAT_H
 #define GRANARY_CLI_HARVEST_SEAT_H
 
-#include "cli/harvest_run.h"
+#include "cli/harvest/run.h"
 
 /* Takes every slot that the pool has and a task can use, and tells the pool how many chunks are of use. */
 void harvest_seat_fill(harvest_run *run);

@@ -1,4 +1,4 @@
-#include "cli/harvest_halt.h"
+#include "cli/harvest/halt.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * harvest_work.c - see harvest_work.h.
+ * work.c - see work.h.
  */
-#include "cli/harvest_work.h"
+#include "cli/harvest/work.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "cli/exits.h"
-#include "cli/harvest_results.h"
+#include "cli/harvest/results.h"
 
 #define SHORT_MS      200.0 /* tasks below this are forked ahead */
 #define GATE_DEATHS   3u

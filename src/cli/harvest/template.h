@@ -1,5 +1,5 @@
 /*
- * harvest_template.h - the command with its replacement strings, and what becomes of them.
+ * template.h - the command with its replacement strings, and what becomes of them.
  *
  *   {}   the input                    {//}  its folder, "." when it has none
  *   {.}  without its extension        {/.}  its last part without extension

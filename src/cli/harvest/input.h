@@ -1,5 +1,5 @@
 /*
- * harvest_input.h - the stream of inputs, one at a time, in bounded memory.
+ * input.h - the stream of inputs, one at a time, in bounded memory.
  *
  * Inputs come from the words after ":::", or from a descriptor (a file, a pipe, a terminal) cut at
  * newlines or at NULs. Reading never blocks: when nothing has arrived the answer is INPUT_AGAIN and

@@ -1,8 +1,8 @@
 /*
- * harvest_bar.c - the line is a row of items, each in four lengths and with a rank: which of them a narrow terminal
+ * bar.c - the line is a row of items, each in four lengths and with a rank: which of them a narrow terminal
  * can do without is one table, item_add()'s callers.
  */
-#include "cli/harvest_bar.h"
+#include "cli/harvest/bar.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /*
- * harvest_results.h - the folder of --results: for each task a folder SEQ-INPUT with stdout, stderr and meta.
+ * results.h - the folder of --results: for each task a folder SEQ-INPUT with stdout, stderr and meta.
  *
  * INPUT is the input with everything but letters, digits, . _ - + replaced by _, cut to 80 bytes. The number comes
  * first, so that two inputs never share a folder, and no name can begin with a dot or leave the folder.

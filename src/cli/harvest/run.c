@@ -1,7 +1,7 @@
 /*
- * harvest_run.c - the loop: see harvest_run.h.
+ * run.c - the loop: see run.h.
  */
-#include "cli/harvest_run.h"
+#include "cli/harvest/run.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,8 +20,8 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "cli/exits.h"
-#include "cli/harvest_seat.h"
-#include "cli/harvest_work.h"
+#include "cli/harvest/seat.h"
+#include "cli/harvest/work.h"
 
 #define KILL_AFTER_MS   5000u /* between TERM and KILL */
 #define STATS_EVERY_MS  1000u
