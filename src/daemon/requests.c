@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "daemon/quantity.h"
 #include "granary.pb-c.h"
-#include "proto/unpack.h"
 
 /* What a reader of one kind of request works with. */
 typedef struct {
@@ -262,7 +261,8 @@ static const request_row rows[] = {
 
 ProtobufCMessage *request_unpack(scratch *s, const ProtobufCMessageDescriptor *descriptor, const frame *f)
 {
-    return unpack_message(descriptor, &s->allocator, f->body, f->header.length);
+    ProtobufCMessage *m = protobuf_c_message_unpack(descriptor, &s->allocator, f->header.length, f->body);
+    return m && m->n_unknown_fields == 0 ? m : NULL;
 }
 
 int request_read(request_room *room, scratch *s, const frame *f,

@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "proto/kinds.h"
-
 #define NUMBER_MAX 10u /* bytes of 64 bits in groups of seven */
 #define TAG_MAX    5u
 
 _Static_assert(PACK_SLACK >= NUMBER_MAX + TAG_MAX, "room is asked once for a number and its tag");
+
+enum { WIRE_NUMBER = 0, WIRE_BYTES = 2 };
 
 /* What is written lies from `at` to the end. */
 typedef struct {
@@ -99,11 +99,31 @@ static uint64_t number_at(ProtobufCType type, const void *member)
     }
 }
 
+static size_t number_size(ProtobufCType type)
+{
+    return type == PROTOBUF_C_TYPE_UINT64 ? sizeof(uint64_t) : sizeof(uint32_t);
+}
+
+_Static_assert(sizeof(protobuf_c_boolean) == sizeof(uint32_t), "number_size() knows two sizes");
+
+#define KIND(type)       (1u << PROTOBUF_C_TYPE_##type)
+#define KINDS_OF_32_BITS (KIND(UINT32) | KIND(INT32) | KIND(SINT32) | KIND(BOOL) | KIND(ENUM))
+#define KINDS_OF_NUMBERS (KINDS_OF_32_BITS | KIND(UINT64))
+
+static bool is_number(ProtobufCType type)
+{
+    return 1u << type & KINDS_OF_NUMBERS;
+}
+
 /* Zero, no bytes or no message: most members of most messages. */
 static bool is_unset(ProtobufCType type, const void *member)
 {
     return 1u << type & KINDS_OF_32_BITS ? *(const uint32_t *)member == 0 : *(const uint64_t *)member == 0;
 }
+
+_Static_assert(sizeof(void *) == sizeof(uint64_t) && sizeof(size_t) == sizeof(uint64_t) &&
+                   offsetof(ProtobufCBinaryData, len) == 0,
+               "is_unset() reads a number, a pointer and a length alike");
 
 static void put_list(writer *w, const ProtobufCFieldDescriptor *f, const void *list, size_t n)
 {
@@ -113,9 +133,9 @@ static void put_list(writer *w, const ProtobufCFieldDescriptor *f, const void *l
             put_inner(w, f->id, items[--n]);
         return;
     }
-    assert(kind_is_number(f->type) && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED));
+    assert(is_number(f->type) && (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED));
     const uint8_t *end = w->at, *items = list;
-    size_t size = kind_size(f->type);
+    size_t size = number_size(f->type);
     while (n > 0 && room(w, 0))
         put_number(w, number_at(f->type, items + --n * size));
     if (!room(w, 0))
@@ -126,7 +146,7 @@ static void put_list(writer *w, const ProtobufCFieldDescriptor *f, const void *l
 
 static void put_single(writer *w, const ProtobufCFieldDescriptor *f, const void *member)
 {
-    if (kind_is_number(f->type)) {
+    if (is_number(f->type)) {
         if (!room(w, 0))
             return;
         put_number(w, number_at(f->type, member));
