@@ -43,7 +43,7 @@ struct granary_client {
     client_claim *claims;
     struct granary_cache *caches;
     struct spawned *spawned; /* commands that the library started in slots */
-    uint64_t strangers; /* rises when news arrives of an allocation that is not known here: it was handed over */
+    uint64_t strangers;      /* rises when news arrives of an allocation that is not known here: it was handed over */
 };
 
 /* CLOCK_BOOTTIME in milliseconds. */

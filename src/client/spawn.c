@@ -3,6 +3,7 @@
  */
 #include "client/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,8 +112,9 @@ static int child_start(spawned *s, granary_gate *gate)
             granary_gate_finish(gate);
             return pid;
         }
-        r = client_fail(s->pool->client, r, "%s", strerror(errno));
+        client_fail(s->pool->client, r, "%s", strerror(errno));
     }
+    assert(r < 0);                                                 /* the caller frees s by that */
     syscall(SYS_pidfd_send_signal, gate->pidfd, SIGKILL, NULL, 0); /* another child may hold its gate open */
     granary_gate_finish(gate);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -120,25 +122,40 @@ static int child_start(spawned *s, granary_gate *gate)
     return r;
 }
 
-int granary_slot_spawn(granary_pool *p, const granary_slot *slot, char *const argv[])
+/* What needs memory comes before the fork. */
+static int spawned_start(granary_pool *p, const granary_slot *slot, char *const argv[])
 {
     granary_client *c = p->client;
     child_environment environment = {0};
     granary_gate gate;
-    int r = argv && argv[0] ? 0 : client_fail(c, STATUS_INVALID, "a command is needed to start one");
     spawned *s = calloc(1, sizeof *s);
-    if (r == 0 && (!s || environment_make(p, &environment) < 0))
-        r = client_fail(c, STATUS_NO_MEMORY, "%s", "");
-    if (r == 0) {
-        *s = (spawned){.pool = p, .slot = *slot, .pidfd = -1};
-        r = granary_gate_fork(&gate);
-        if (r == 0)
-            child_run(&gate, argv, &environment);
-        r = r < 0 ? client_fail(c, r, "fork: %s", strerror(errno)) : child_start(s, &gate);
-    }
-    free(environment.entries);
-    if (r < 0) {
+    if (!s || environment_make(p, &environment) < 0) {
         free(s);
+        return client_fail(c, STATUS_NO_MEMORY, "%s", "");
+    }
+    *s = (spawned){.pool = p, .slot = *slot, .pidfd = -1};
+    int r = granary_gate_fork(&gate);
+    if (r == 0)
+        child_run(&gate, argv, &environment);
+    if (r < 0)
+        client_fail(c, r, "fork: %s", strerror(errno));
+    else
+        r = child_start(s, &gate);
+    free(environment.entries);
+    if (r < 0)
+        free(s);
+    return r;
+}
+
+int granary_slot_spawn(granary_pool *p, const granary_slot *slot, char *const argv[])
+{
+    granary_client *c = p->client;
+    int r;
+    if (argv && argv[0])
+        r = spawned_start(p, slot, argv);
+    else
+        r = client_fail(c, STATUS_INVALID, "a command is needed to start one");
+    if (r < 0) {
         pthread_mutex_lock(&c->lock);
         slot_give_surely(p, slot);
         pthread_mutex_unlock(&c->lock);

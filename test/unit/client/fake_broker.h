@@ -34,7 +34,7 @@ void fake_mute(fake_broker *f, bool mute);             /* answers nothing while 
 void fake_nonsense(fake_broker *f, uint16_t type);     /* pushes a body that no message has */
 void fake_end(fake_broker *f, int status);             /* ends the allocation */
 void fake_over(fake_broker *f, uint64_t claim, uint64_t used); /* tells that a claim uses more than its size */
-void fake_fail(fake_broker *f, uint16_t type, int status); /* the next request of that type gets this status */
+void fake_fail(fake_broker *f, uint16_t type, int status);     /* the next request of that type gets this status */
 
 /* Waits until a line was received that starts with `line` (at most 5 s) and forgets all up to it. False: it did not
  * come. */
