@@ -226,15 +226,25 @@ static int state_code(int status)
     return status == STATUS_NO_MEMORY ? EXIT_NO_MEMORY : EXIT_STATE;
 }
 
+static int open_store(broker *b)
+{
+    char why[1024] = "";
+    b->store = b->options->store;
+    if (b->store)
+        return 0;
+    store_sqlite_options where = {.directory = b->options->state, .sync_each_commit = b->config.power};
+    int r = store_sqlite_open(&b->store, &where, why, sizeof why);
+    if (r < 0)
+        log_write(b->log, LOG_ERROR, "status=%s %s", status_name(r), why);
+    return r;
+}
+
 static int open_books(broker *b)
 {
     char why[1024] = "";
-    store_sqlite_options where = {.directory = b->options->state, .sync_each_commit = b->config.power};
-    int r = store_sqlite_open(&b->store, &where, why, sizeof why);
-    if (r < 0) {
-        log_write(b->log, LOG_ERROR, "status=%s %s", status_name(r), why);
+    int r = open_store(b);
+    if (r < 0)
         return state_code(r);
-    }
     driver_sink sink = {.reply = on_reply,
                         .push = on_push,
                         .order = on_order,

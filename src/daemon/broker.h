@@ -33,6 +33,7 @@ typedef struct {
     bool user_instance;
     int control_fd; /* -1 = none (tests) */
     int listen_fd;
+    store *store; /* taken over; NULL = SQLite's in `state` */
 } broker_options;
 
 struct broker {
