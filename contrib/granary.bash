@@ -4,20 +4,23 @@ _granary() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --socket) ((i++)) ;;
-        --) # behind it stands somebody else's command line
-            ((i + 1 < COMP_CWORD)) && return
-            COMPREPLY=($(compgen -c -- "$word"))
-            return ;;
         -*) ;;
         *)
             command=${COMP_WORDS[i]}
             break ;;
         esac
     done
+    for ((i++; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == -- ]] || continue # behind it stands somebody else's command line
+        COMPREPLY=($(compgen $([ $((i + 1)) = "$COMP_CWORD" ] && echo -c || echo -f) -- "$word"))
+        return
+    done
     if [ -z "$command" ]; then
         COMPREPLY=($(compgen -W "$(granary help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p') --socket --json --version" -- "$word"))
     elif [[ $word == -* ]]; then
         COMPREPLY=($(compgen -W "$(granary help "$command" 2>/dev/null | grep -o -e '--[a-z][a-z-]*' | sort -u)" -- "$word"))
+    elif [[ $command == help ]]; then
+        COMPREPLY=($(compgen -W "$(granary help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')" -- "$word"))
     elif [[ $command == drain || $command == undrain ]]; then
         COMPREPLY=($(compgen -W "$(granary hosts 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$word"))
     else

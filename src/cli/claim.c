@@ -102,6 +102,10 @@ static int claim_make(claim *c, int pidfd)
     waiting_init(&w, c->verbose);
     int r = granary_allocate(c->client, &request, &c->held, waiting_progress, &w);
     waiting_clear(&w);
+    if (r == GRANARY_E_DENIED) {
+        options_say(c->call, "%s", request_why(&c->request, r, granary_client_error(c->client)));
+        return exits_of_status(r);
+    }
     if (r < 0)
         return say_client(c, r);
     uint32_t here = granary_local_host(c->client);

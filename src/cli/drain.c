@@ -81,7 +81,10 @@ int release_run(command_call *call)
     if (r != 0)
         return r;
     r = query_release(q, id, chunks, &reply);
-    if (r < 0)
+    if (r == STATUS_NOT_FOUND)
+        options_say(call, "there is no allocation %" PRIu64 ": it may have ended; 'granary allocations' lists them",
+                    id);
+    else if (r < 0)
         options_say(call, "allocation %" PRIu64 ": %s", id, query_why(q));
     else if (reply && reply->recall)
         printf("Allocation %" PRIu64 " is asked for %u %s (recall %" PRIu64 "); %s as its tasks end.\n", id,

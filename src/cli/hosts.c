@@ -63,7 +63,7 @@ int hosts_run(command_call *call)
     for (size_t i = 0; r == 0 && i < s->n_hosts; i++)
         add_host(t, s->hosts[i]);
     if (r == 0) {
-        r = table_print(t, stdout, 0, screen_width(stdout));
+        r = table_print_whole(t, stdout, screen_width(stdout));
         table_destroy(t);
     }
     if (s->n_hosts == 0)

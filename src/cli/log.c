@@ -61,7 +61,7 @@ int log_run(command_call *call)
     uint32_t lines = LINES_DEFAULT;
     bool follow = false;
     const option options[] = {
-        {'n', "lines", OPTION_COUNT_0, &lines, "COUNT", "how many of the last lines (50)"},
+        {'n', "lines", OPTION_COUNT_0, &lines, "COUNT", "how many of the last lines; 0: all that are kept (50)"},
         {'f', "follow", OPTION_FLAG, &follow, NULL, "go on with the lines that come"},
     };
     query *q;

@@ -226,7 +226,7 @@ int plan_run(command_call *call)
         return r;
     r = query_plan(q, &p.wish, &reply);
     if (!reply || (r < 0 && r != STATUS_NOT_NOW)) {
-        options_say(call, "%s", query_why(q));
+        options_say(call, "%s", request_why(&p.request, r, query_why(q)));
         query_close(q);
         return exits_of_status(r);
     }

@@ -49,6 +49,13 @@ void request_fill(request_options *r, const char *command, granary_request *ret)
     };
 }
 
+const char *request_why(const request_options *r, int status, const char *why)
+{
+    if (status == GRANARY_E_DENIED && r->priority > 0)
+        return "a --priority above 0 is for the operator (root, or the broker's own user): leave it out, or give less";
+    return why[0] ? why : granary_status_text(status);
+}
+
 int request_no_broker(const command_call *call, int status)
 {
     char safe[512];

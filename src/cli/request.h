@@ -34,6 +34,12 @@ void request_fill(request_options *r, const char *command, granary_request *ret)
  */
 char *request_label(const char *command, char to[REQUEST_LABEL_MAX]);
 
+/*
+ * What to tell a person about a request that ended with `status`: `why`, the library's or the broker's words, or better
+ * ones where this request's options say more. Returns static text or `why`.
+ */
+const char *request_why(const request_options *r, int status, const char *why);
+
 /* Says why granary_client_open() failed with `status`; returns the exit code. */
 int request_no_broker(const command_call *call, int status);
 

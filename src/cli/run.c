@@ -130,6 +130,10 @@ static int run_allocate(run *r)
         options_say(r->call, "no memory within the time given: %s", r->waiting.reason);
         return exits_of_status(status);
     }
+    if (status == GRANARY_E_DENIED) {
+        options_say(r->call, "%s", request_why(&r->request, status, granary_client_error(r->client)));
+        return exits_of_status(status);
+    }
     if (status < 0)
         return say_client(r, "", status);
     r->limit = request.chunk_size * request.want;

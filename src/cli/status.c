@@ -1,5 +1,5 @@
 /*
- * status.c - `granary status`: one screen that answers "where is the memory" and "why does my job wait".
+ * status.c - `granary status`: one screen that answers "where is the memory" and "why does my request wait".
  */
 #include <stdio.h>
 #include <string.h>

@@ -135,14 +135,8 @@ static void put_row(const table *t, FILE *to, char *const *cells, const size_t *
     fputc('\n', to);
 }
 
-int table_print(const table *t, FILE *to, unsigned indent, unsigned width)
+static void column_widths(const table *t, size_t widths[TABLE_COLUMNS_MAX])
 {
-    size_t widths[TABLE_COLUMNS_MAX];
-
-    if (t->failed)
-        return STATUS_NO_MEMORY;
-    if (t->n_cells == 0)
-        return 0;
     assert(t->n_cells % t->n_columns == 0);
     for (size_t c = 0; c < t->n_columns; c++) {
         widths[c] = table_text_width(t->columns[c].title);
@@ -152,8 +146,54 @@ int table_print(const table *t, FILE *to, unsigned indent, unsigned width)
                 widths[c] = w;
         }
     }
+}
+
+int table_print(const table *t, FILE *to, unsigned indent, unsigned width)
+{
+    size_t widths[TABLE_COLUMNS_MAX];
+
+    if (t->failed)
+        return STATUS_NO_MEMORY;
+    if (t->n_cells == 0)
+        return 0;
+    column_widths(t, widths);
     put_row(t, to, NULL, widths, indent, width);
     for (size_t i = 0; i < t->n_cells; i += t->n_columns)
         put_row(t, to, t->cells + i, widths, indent, width);
+    return 0;
+}
+
+/* Of the titles, and of the cells of the row that begins at `first`. */
+static size_t widest(const table *t, const size_t *first)
+{
+    size_t most = 0;
+
+    for (size_t c = 0; c < t->n_columns; c++) {
+        size_t w = table_text_width(first ? t->cells[*first + c] : t->columns[c].title);
+        most = w > most ? w : most;
+    }
+    return most;
+}
+
+int table_print_whole(const table *t, FILE *to, unsigned width)
+{
+    size_t widths[TABLE_COLUMNS_MAX], line = 0;
+
+    if (t->failed)
+        return STATUS_NO_MEMORY;
+    column_widths(t, widths);
+    for (size_t c = 0; c < t->n_columns; c++)
+        line += widths[c] + (c > 0 ? GAP : 0);
+    if (width == 0 || line <= width)
+        return table_print(t, to, 0, width);
+    const size_t titles = widest(t, NULL);
+    for (size_t c = 0; t->n_cells > 0 && c < t->n_columns; c++) {
+        fprintf(to, "%s%*s", t->columns[c].title, (int)(titles - table_text_width(t->columns[c].title)), "");
+        for (size_t row = 0; row < t->n_cells; row += t->n_columns) {
+            const char *text = t->cells[row + c];
+            fprintf(to, "%*s%s", (int)(GAP + widest(t, &row) - table_text_width(text)), "", text);
+        }
+        fputc('\n', to);
+    }
     return 0;
 }

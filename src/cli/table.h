@@ -35,6 +35,12 @@ void table_count(table *t, uint64_t count);
  */
 int table_print(const table *t, FILE *to, unsigned indent, unsigned width);
 
+/*
+ * The same lying on its side where it is wider than `width` (above 0): a line for each title, with the cells of all
+ * rows. For few rows of many columns, of which none may be cut away.
+ */
+int table_print_whole(const table *t, FILE *to, unsigned width);
+
 /* Columns that `text` (valid UTF-8 without controls) takes on a terminal: code points. */
 size_t table_text_width(const char *text);
 

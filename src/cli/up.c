@@ -43,7 +43,7 @@ static int up_options(up *u)
         {'m', "memory", OPTION_TEXT, &u->memory, "SIZE", "lease at most this much of the machine"},
         {0, "set-aside", OPTION_TEXT, &u->set_aside, "SIZE", "of it, keep this much for everything else"},
         {0, "state", OPTION_TEXT, &u->state, "DIR", "where the books are kept"},
-        {0, "config", OPTION_TEXT, &u->config, "FILE", "configuration (/etc/granary/granary.conf)"},
+        {0, "config", OPTION_TEXT, &u->config, "FILE", "its settings (see granary.conf(5))"},
         {'d', "detach", OPTION_FLAG, &u->detach, NULL, "return when it is ready; it goes on in the background"},
         {0, "log", OPTION_TEXT, &u->log, "FILE", "with --detach: where its log goes (STATE/granaryd.log)"},
     };
@@ -247,6 +247,7 @@ static int up_detached(up *u)
     if (pid > 0 && await_ready(ready[0])) {
         warn_memory(u);
         printf("granary: ready, pid %d, socket %s\n", (int)pid, u->socket);
+        printf("It goes on in the background; kill %d stops it. Its log: %s\n", (int)pid, u->log_path);
     } else if (pid < 0) {
         options_say(u->call, "cannot start a process: %s", strerror(errno));
         code = EXIT_FAILED;

@@ -223,6 +223,7 @@ Granary__RecallInfo *info_recall(broker *b, const recall_view *v)
 char *info_broker(broker *b)
 {
     char line[PATH_MAX + 64];
-    snprintf(line, sizeof line, "pid %d, state %s", (int)getpid(), b->options->state);
+    /* granaryd's pid: the one that a person who wants to end it needs. This process would be started again. */
+    snprintf(line, sizeof line, "pid %d, state %s", (int)getppid(), b->options->state);
     return text(b, line);
 }

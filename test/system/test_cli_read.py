@@ -208,9 +208,12 @@ def test_up_detached_says_when_it_is_ready_or_why_not(make_broker, tmp_path):
     words = ["up", "--memory", "1G", "--set-aside", "0", "--state", other.state, "--socket", other.socket, "--detach"]
     done = other.run(*words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("granary: ready, pid ") and done.stdout.endswith(f", socket {other.socket}\n")
-    pid = int(done.stdout.split("pid ")[1].split(",")[0])
+    ready, stop, end = done.stdout.split("\n")
+    assert ready.startswith("granary: ready, pid ") and ready.endswith(f", socket {other.socket}") and end == ""
+    pid = int(ready.split("pid ")[1].split(",")[0])
+    assert stop == f"It goes on in the background; kill {pid} stops it. Its log: {other.state}/granaryd.log"
     try:
+        assert other.run("status").stdout.startswith(f"Broker: pid {pid}, state {other.state}\n")  # the one to be ended
         assert other.snapshot()["hosts"][0]["total"] == 1 << 30
         again = other.run(*words)
         assert again.returncode == 3
@@ -232,3 +235,40 @@ def test_a_nested_command_uses_the_same_broker(broker):
     assert json.loads(done.stdout)["allocations"][0]["claims"][0]["chunks"] == 1
 
 
+
+
+@pytest.mark.parametrize("words", [["log"], ["status"], ["help"], ["run", "--help"], ["version"]])
+def test_output_that_cannot_be_written_is_told(broker, words):
+    """The broker's socket once took the place of a standard output that was closed, and was sent the log."""
+    for where in (">&-", ">/dev/full"):
+        done = subprocess.run(["sh", "-c", f'exec "$@" {where}', "sh", GRANARY, *words], env=broker.env, text=True,
+                              capture_output=True, timeout=60)
+        assert done.returncode == 125 and "cannot write the output" in done.stderr, (where, done)
+    broker.check()
+
+
+def test_a_command_gets_the_streams_that_it_would_have_got(broker):
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&- <&-', "sh", GRANARY, "run", "-m", "64M", "--", "sh", "-c",
+                           "[ -e /proc/$$/fd/0 ] || [ -e /proc/$$/fd/1 ] || echo closed >&2"], env=broker.env, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == "closed\n", done
+    broker.check()
+
+
+def test_priority_and_unknown_allocations_are_explained(broker):
+    user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    for words in (["run", "-m", "64M", "-p", "1", "--", "true"], ["plan", "-m", "64M", "-p", "1"]):
+        done = subprocess.run([*user, GRANARY, *words], env=broker.env, text=True, capture_output=True, timeout=60)
+        assert done.returncode == 77 and "a --priority above 0 is for the operator" in done.stderr, done
+    done = broker.run("release", "4711")
+    assert done.returncode == 1
+    assert "there is no allocation 4711: it may have ended; 'granary allocations' lists them" in done.stderr
+
+
+def test_completion_knows_the_commands():
+    script = os.path.join(os.path.dirname(__file__), "../../contrib/granary.bash")
+    ask = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _granary; echo "${COMPREPLY[*]}"'
+    env = {**os.environ, "PATH": os.path.dirname(GRANARY) + ":" + os.environ["PATH"]}
+    for words, expected in ((["granary", "ha"], "harvest"), (["granary", "help", "qu"], "queue"),
+                            (["granary", "harvest", "--tag"], "--tag"), (["granary", "run", "--", "granary-ag"], "granary-agent")):
+        done = subprocess.run(["bash", "-c", ask, script, *words], env=env, text=True, capture_output=True, timeout=60)
+        assert done.stdout == expected + "\n" and done.stderr == "", (words, done)

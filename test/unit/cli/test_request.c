@@ -60,9 +60,23 @@ static void has_every_option_once(void **state)
         }
 }
 
+static void says_more_where_the_options_do(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        request_why(&(request_options){.priority = 1}, GRANARY_E_DENIED, "denied"),
+        "a --priority above 0 is for the operator (root, or the broker's own user): leave it out, or give "
+        "less");
+    assert_string_equal(request_why(&(request_options){.priority = 0}, GRANARY_E_DENIED, "denied"), "denied");
+    assert_string_equal(request_why(&(request_options){.priority = 1}, GRANARY_E_NEVER, "never"), "never");
+    assert_string_equal(request_why(&(request_options){.priority = 0}, GRANARY_E_NEVER, ""),
+                        granary_status_text(GRANARY_E_NEVER));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(fills_defaults), cmocka_unit_test(labels_fit_the_books),
-                                       cmocka_unit_test(has_every_option_once)};
+                                       cmocka_unit_test(has_every_option_once),
+                                       cmocka_unit_test(says_more_where_the_options_do)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,9 +90,37 @@ static void empty_prints_nothing(void **state)
     table_destroy(NULL);
 }
 
+static void lies_down_where_it_is_narrow(void **state)
+{
+    (void)state;
+    table *t = filled();
+    const char *standing = "NAME    SIZE  WHY\n"
+                           "a       1.5G  because\n"
+                           "lönger     -\n",
+               *lying = "NAME        a  lönger\n"
+                        "SIZE     1.5G       -\n"
+                        "WHY   because        \n";
+    const struct {
+        unsigned width;
+        const char *text;
+    } cases[] = {{0, standing}, {21, standing}, {20, lying}, {1, lying}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+        assert_non_null(f);
+        assert_int_equal(table_print_whole(t, f, cases[i].width), 0);
+        fclose(f);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+    table_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(aligns), cmocka_unit_test(cuts_to_the_width),
-                                       cmocka_unit_test(shows_nothing_raw), cmocka_unit_test(empty_prints_nothing)};
+                                       cmocka_unit_test(shows_nothing_raw), cmocka_unit_test(empty_prints_nothing),
+                                       cmocka_unit_test(lies_down_where_it_is_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
