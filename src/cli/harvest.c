@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ typedef struct {
     uint64_t memory, mem_max, timeout_ms;
     uint32_t jobs, min, retries;
     const char *input_file, *joblog, *halt, *results, *label;
-    char own_label[REQUEST_LABEL_MAX];
+    char own_label[REQUEST_LABEL_MAX], program[PATH_MAX];
     bool nul, keep_order, tag, resume, dry_run, shell, quiet;
     char **words, **inputs; /* the command's; those after ":::", NULL = none given */
     size_t n_words, n_inputs;
@@ -110,6 +111,7 @@ static int options_make(const command_call *call, harvest_line *line, harvest_op
     const uint64_t chunks = line->memory == 0 ? 1 : line->mem_max ? line->mem_max / line->memory : MEM_MAX_TIMES;
     harvest_options options = {
         .socket = call->socket,
+        .program = line->program,
         .label = line->label ? line->label : request_label(line->words[0], line->own_label),
         .chunk_size = line->memory,
         .jobs = line->jobs,
@@ -146,6 +148,19 @@ static bool program_exists(const char *name)
         path += length + (path[length] == ':');
     }
     return false;
+}
+
+/* Where this program is. */
+static int self_find(const command_call *call, char ret[PATH_MAX])
+{
+    const ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+
+    if (n < 0) {
+        options_say(call, "/proc/self/exe cannot be read: %s; is /proc mounted?", strerror(errno));
+        return EXIT_FAILED;
+    }
+    ret[n] = '\0';
+    return 0;
 }
 
 static int input_open(const command_call *call, const harvest_line *line, harvest_input *ret, int *ret_fd)
@@ -238,6 +253,8 @@ int harvest_command(command_call *call)
         r = line_check(call, &line);
     if (r == 0 && line.memory == 0 && !line.dry_run)
         r = usable_ask(call, &line.memory);
+    if (r == 0)
+        r = self_find(call, line.program);
     if (r == 0)
         r = options_make(call, &line, &options);
     if (r != 0)

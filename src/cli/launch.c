@@ -25,8 +25,7 @@ int launch_exit_of(int error)
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUNNABLE;
 }
 
-/* 0, or why this file cannot be executed. */
-static int file_runnable(const char *path)
+int launch_runnable(const char *path)
 {
     struct stat st;
 
@@ -49,7 +48,7 @@ static int path_search(const char *program, char path[PATH_MAX])
         const char *end = strchrnul(from, ':');
         int n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - from), from, end > from ? "/" : "", program);
         if (n > 0 && n < PATH_MAX) {
-            int e = file_runnable(path);
+            int e = launch_runnable(path);
             if (e == 0)
                 return 0;
             if (e == EACCES)
@@ -69,7 +68,7 @@ int launch_find(const char *program, char ret_path[PATH_MAX], int *ret_errno)
     if (*program && !strchr(program, '/'))
         error = path_search(program, path);
     else if (*program && text_copy(path, sizeof path, program))
-        error = file_runnable(path);
+        error = launch_runnable(path);
     if (error == 0) {
         memcpy(ret_path, path, strlen(path) + 1);
         return 0;

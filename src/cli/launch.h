@@ -20,6 +20,9 @@ typedef struct {
     launch_page *page; /* NULL: nothing was forked */
 } launch;
 
+/* 0, or the errno that says why this file cannot be executed. */
+int launch_runnable(const char *path);
+
 /* Whether `program` would be found: 0, EXIT_NOT_FOUND or EXIT_NOT_RUNNABLE; *ret_errno says why. Asked before anybody
  * waits for memory. */
 int launch_lookup(const char *program, int *ret_errno);

@@ -10,8 +10,8 @@
  * gate closes unopened, the harvest is gone: it ends, and nothing has run. A file that the kernel does not execute is
  * left to `granary exec-task`, which knows scripts without a first line, and words for people.
  *
- * No C library is linked: starting one costs as much again. Machines that are not named below have no such program, and
- * the harvest forks there.
+ * No C library is linked: starting one costs as much again. On machines that are not named below, and where
+ * GATE_PORTABLE is defined, it is a plain C program all the same.
  */
 #include <asm/unistd.h>
 
@@ -19,6 +19,35 @@
 #define GATE_BROKEN 125 /* as granary_gate_wait() */
 #define NOT_RUN     126
 #define DIGITS      20 /* of the greatest number of 64 bits */
+
+static _Noreturn void gate_wait(long count, char **arguments, char **environment);
+
+#if defined(GATE_PORTABLE) || !(defined(__x86_64__) || defined(__aarch64__))
+
+#include <errno.h>
+#include <unistd.h>
+
+static long call_kernel(long number, long a, long b, long c)
+{
+    const long result = syscall(number, a, b, c);
+
+    return result < 0 ? -errno : result;
+}
+
+int main(int count, char **arguments, char **environment)
+{
+    gate_wait(count, arguments, environment);
+}
+
+#else /* bin/meson.build names the same machines */
+
+_Noreturn void gate_main(long *stack);
+
+/* What the kernel lays on the stack: the count of arguments, them, NULL, the environment, NULL. */
+__attribute__((used)) _Noreturn void gate_main(long *stack)
+{
+    gate_wait(stack[0], (char **)(stack + 1), (char **)(stack + 1) + stack[0] + 1);
+}
 
 #if defined(__x86_64__)
 
@@ -35,7 +64,7 @@ static long call_kernel(long number, long a, long b, long c)
     return result;
 }
 
-#elif defined(__aarch64__)
+#else
 
 __asm__(".globl _start\n"
         "_start:\n"
@@ -52,7 +81,8 @@ static long call_kernel(long number, long a, long b, long c)
     return x0;
 }
 
-#endif /* bin/meson.build names the same machines */
+#endif
+#endif
 
 static _Noreturn void leave(long status)
 {
@@ -61,7 +91,7 @@ static _Noreturn void leave(long status)
 }
 
 /* Writes the number where the variable keeps room for it. */
-static void put_number(char *variable, unsigned long value)
+static void put_number(char *variable, unsigned long long value)
 {
     char digits[DIGITS] = "";
     unsigned n = 0;
@@ -81,16 +111,10 @@ static void put_number(char *variable, unsigned long value)
     *end = '\0';
 }
 
-_Noreturn void gate_main(long *stack);
-
-/* What the kernel lays on the stack: the count of arguments, them, NULL, the environment, NULL. */
-__attribute__((used)) _Noreturn void gate_main(long *stack)
+static _Noreturn void gate_wait(long count, char **arguments, char **environment)
 {
     static char failed[] = "exec-task";
-    const long count = stack[0];
-    char **arguments = (char **)(stack + 1);
-    char **environment = arguments + count + 1;
-    unsigned long numbers[2] = {0, 0};
+    unsigned long long numbers[2] = {0, 0};
     long got;
 
     if (count < 3 || !environment[0] || !environment[1])

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,18 +107,6 @@ static int files_raise(harvest_run *run)
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? STATUS_OK : STATUS_SYSTEM;
 }
 
-static int tables_make(harvest_run *run)
-{
-    /* cppcheck-suppress invalidFunctionArg ; -1 is what goes with MAP_ANONYMOUS */
-    void *shared = mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (shared == MAP_FAILED)
-        return STATUS_NO_MEMORY;
-    run->nursery.allocation = shared;
-    run->seats = calloc(run->options->jobs, sizeof *run->seats);
-    return run->seats ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
 static void run_init(harvest_run *run, const harvest_options *options, harvest_input *input, harvest_template *template,
                      harvest_joblog *log)
 {
@@ -130,7 +117,6 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     run->log = log;
     run->host = "?";
     run->nursery.null_fd = -1;
-    run->nursery.socket = options->socket;
     run->nursery.results_fd = options->results_fd;
     run->nursery.spool = &run->spool;
     run->nursery.spawner = &run->spawner;
@@ -151,13 +137,18 @@ static void run_finish(harvest_run *run)
     harvest_spawner_finish(&run->spawner);
     if (run->nursery.null_fd >= 0)
         close(run->nursery.null_fd);
-    if (run->nursery.allocation)
-        munmap(run->nursery.allocation, sizeof *run->nursery.allocation);
     free(run->seats);
 }
 
 static int run_prepare(harvest_run *run)
 {
+    char why[2 * PATH_MAX + 200];
+    const int status = harvest_spawner_init(&run->spawner, run->options->program, why, sizeof why);
+
+    if (status < 0) {
+        harvest_fail(run, status == STATUS_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_RUNNABLE, "%s", why);
+        return status;
+    }
     if (harvest_spool_open(&run->spool) < 0) {
         harvest_fail(run, EXIT_FAILED,
                      "no folder on a disk for the tasks' output: TMPDIR and /var/tmp are missing, not writable, or in "
@@ -165,7 +156,8 @@ static int run_prepare(harvest_run *run)
         return STATUS_NOT_FOUND;
     }
     run->nursery.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (run->nursery.null_fd < 0 || files_raise(run) < 0 || tables_make(run) < 0) {
+    run->seats = calloc(run->options->jobs, sizeof *run->seats);
+    if (run->nursery.null_fd < 0 || files_raise(run) < 0 || !run->seats) {
         harvest_fail(run, EXIT_FAILED, "cannot start: %s", strerror(errno));
         return STATUS_SYSTEM;
     }
@@ -176,13 +168,14 @@ static int broker_open(harvest_run *run)
 {
     const granary_client_options options = {.socket = run->options->socket, .event_loop = true};
     const int status = granary_client_open(&run->client, &options);
+    char books[GRANARY_BROKER_ID_MAX];
 
     if (status < 0) {
         harvest_fail(run, exits_of_status(status), "%s", granary_client_error(NULL));
         return status;
     }
-    granary_broker_id(run->client, run->nursery.books);
-    if (harvest_spawner_init(&run->spawner, run->nursery.books, run->options->socket) < 0) {
+    granary_broker_id(run->client, books);
+    if (harvest_spawner_environ(&run->spawner, books, run->options->socket) < 0) {
         harvest_fail(run, EXIT_FAILED, "no memory");
         return STATUS_NO_MEMORY;
     }

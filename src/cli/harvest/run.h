@@ -26,6 +26,7 @@
 
 typedef struct {
     const char *socket, *label;
+    const char *program; /* the whole path of the granary program: granary-gate is looked for beside it */
     uint64_t chunk_size;
     uint32_t jobs, min, max_chunks, retries;
     uint64_t timeout_ms; /* 0 = none */

@@ -91,7 +91,7 @@ static void seat_go(harvest_run *run, harvest_seat *seat)
     harvest_task *next = seat->next;
 
     seat->next = NULL;
-    *run->nursery.allocation = granary_pool_allocation(run->pool);
+    run->nursery.allocation = granary_pool_allocation(run->pool);
     if (next->state == TASK_GATED && run->stop == STOP_NOT &&
         harvest_task_go(next, &run->nursery, granary_slot_claim(run->pool, &seat->slot), harvest_now_ms(),
                         run->options->timeout_ms) == STATUS_OK) {

@@ -25,24 +25,36 @@
 /* The child's side runs in our memory: no sanitizer may take its stack for ours. */
 #define IN_CHILD __attribute__((noinline, no_sanitize("address", "undefined")))
 
-/* Beside this program, else where the daemons are. */
-static void gate_find(harvest_spawner *s)
+int harvest_spawner_init(harvest_spawner *ret, const char *program, char *why, size_t size)
 {
     static const char *const places[] = {"%s/" GATE_PROGRAM, "%s/../libexec/granary/" GATE_PROGRAM};
-    char self[PATH_MAX];
-    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    harvest_spawner s = {.gate = ""};
+    char copy[PATH_MAX], paths[2][PATH_MAX];
 
-    if (n < 0)
-        return;
-    self[n] = '\0';
-    memcpy(s->self, self, (size_t)n + 1);
-    const char *folder = dirname(self);
+    (void)snprintf(s.program, sizeof s.program, "%s", program);
+    memcpy(copy, s.program, sizeof copy);
+    const char *folder = dirname(copy);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        const int length = snprintf(s->gate, sizeof s->gate, places[i], folder);
-        if (length > 0 && (size_t)length < sizeof s->gate && access(s->gate, X_OK) == 0)
-            return;
+        const int length = snprintf(paths[i], PATH_MAX, places[i], folder);
+        const int error = length < 0 || length >= PATH_MAX ? ENAMETOOLONG : launch_runnable(paths[i]);
+        if (error == 0) {
+            memcpy(s.gate, paths[i], sizeof s.gate);
+            *ret = s;
+            return STATUS_OK;
+        }
+        if (error != ENOENT && error != ENOTDIR) {
+            (void)snprintf(why, size,
+                           "%s, in which tasks wait for their memory, cannot be executed: %s; install Granary "
+                           "again",
+                           paths[i], strerror(error));
+            return STATUS_DENIED;
+        }
     }
-    s->gate[0] = '\0';
+    (void)snprintf(why, size,
+                   GATE_PROGRAM ", in which tasks wait for their memory, is missing: it is neither %s nor %s; "
+                                "install Granary whole (make install)",
+                   paths[0], paths[1]);
+    return STATUS_NOT_FOUND;
 }
 
 /* A variable that we set hides the one that we were given. */
@@ -65,34 +77,27 @@ static int variable_add(harvest_spawner *s, int length, char *const *made)
     return STATUS_OK;
 }
 
-int harvest_spawner_init(harvest_spawner *ret, const char *books, const char *socket)
+int harvest_spawner_environ(harvest_spawner *s, const char *books, const char *socket)
 {
-    harvest_spawner s = {.gate = ""};
     char *made = NULL;
     size_t n = 0;
     int status;
 
     while (environ[n])
         n++;
-    s.environment = calloc(n + OURS + 1, sizeof *s.environment);
-    if (!s.environment)
+    s->environment = calloc(n + OURS + 1, sizeof *s->environment);
+    if (!s->environment)
         return STATUS_NO_MEMORY;
     /* First these two, whose zeroes make room: the gate writes its numbers there. */
-    status = variable_add(&s, asprintf(&made, "GRANARY_CLAIM=%s%s%020d", books, *books ? "." : "", 0), &made);
+    status = variable_add(s, asprintf(&made, "GRANARY_CLAIM=%s%s%020d", books, *books ? "." : "", 0), &made);
     if (status == STATUS_OK)
-        status = variable_add(&s, asprintf(&made, "GRANARY_ALLOCATION=%020d", 0), &made);
+        status = variable_add(s, asprintf(&made, "GRANARY_ALLOCATION=%020d", 0), &made);
     if (status == STATUS_OK && socket)
-        status = variable_add(&s, asprintf(&made, "GRANARY_SOCKET=%s", socket), &made);
-    if (status < 0) {
-        harvest_spawner_finish(&s);
-        return status;
-    }
-    for (size_t i = 0, at = s.n_owned; i < n; i++)
-        if (!is_hidden(&s, environ[i]))
-            s.environment[at++] = environ[i];
-    gate_find(&s);
-    *ret = s;
-    return STATUS_OK;
+        status = variable_add(s, asprintf(&made, "GRANARY_SOCKET=%s", socket), &made);
+    for (size_t i = 0, at = s->n_owned; status == STATUS_OK && i < n; i++)
+        if (!is_hidden(s, environ[i]))
+            s->environment[at++] = environ[i];
+    return status;
 }
 
 void harvest_spawner_finish(harvest_spawner *s)
@@ -104,7 +109,9 @@ void harvest_spawner_finish(harvest_spawner *s)
     *s = (harvest_spawner){.gate = ""};
 }
 
-/* The tasks of a harvest mostly run the same program: it is looked up once. One that has moved is found by exec-task.
+/*
+ * The tasks of a harvest mostly run the same program: it is looked up once. One that has moved is found by exec-task,
+ * which is also told of one that is not there: the file "" is none.
  */
 static int file_find(harvest_spawner *s, const char *name)
 {
@@ -113,8 +120,12 @@ static int file_find(harvest_spawner *s, const char *name)
 
     if (s->name && strcmp(s->name, name) == 0)
         return STATUS_OK;
-    if (launch_find(name, s->file, &error) != 0)
-        return STATUS_NOT_FOUND; /* who forks says why */
+    if (launch_find(name, s->file, &error) != 0) {
+        free(s->name); /* it may come */
+        s->name = NULL;
+        s->file[0] = '\0';
+        return STATUS_OK;
+    }
     copy = strdup(name);
     free(s->name);
     s->name = copy;
@@ -163,13 +174,13 @@ static char **gate_words(harvest_spawner *s, char *const argv[])
     words = calloc(n + 3, sizeof *words);
     if (!words)
         return NULL;
-    words[0] = s->self;
+    words[0] = s->program;
     words[1] = s->file;
     memcpy(words + 2, argv, n * sizeof *words);
     return words;
 }
 
-/* Returns when the child waits at its gate: STATUS_OK, or it never came there and is reaped: errno says why. */
+/* Returns when the child waits at its gate. Errors as harvest_spawn(); a child that never came there is reaped. */
 static int child_start(birth *b, granary_gate *ret)
 {
     static char stack[STACK_SIZE] __attribute__((aligned(64))); /* one: who starts a child waits for its exec */
@@ -187,10 +198,10 @@ static int child_start(birth *b, granary_gate *ret)
         close(pidfd);
     (void)waitpid(pid, NULL, 0);
     errno = b->error;
-    return STATUS_NOT_FOUND;
+    return b->error == E2BIG ? STATUS_LIMIT : STATUS_NOT_FOUND;
 }
 
-static int gate_start(harvest_spawner *s, const harvest_child *child, char **words, granary_gate *ret)
+static int gate_start(const harvest_spawner *s, const harvest_child *child, char **words, granary_gate *ret)
 {
     int ends[2], status, error;
     granary_gate gate = {.pidfd = -1};
@@ -207,15 +218,13 @@ static int gate_start(harvest_spawner *s, const harvest_child *child, char **wor
         return STATUS_OK;
     }
     close(ends[1]);
-    if (status == STATUS_NOT_FOUND && error != E2BIG)
-        s->gate[0] = '\0'; /* it cannot be executed here: not tried again */
     errno = error;
     return status;
 }
 
 int harvest_spawn(harvest_spawner *s, const harvest_child *child, granary_gate *ret)
 {
-    int status = s->gate[0] ? file_find(s, child->argv[0]) : STATUS_NOT_FOUND;
+    int status = file_find(s, child->argv[0]);
     char **words;
 
     if (status < 0)

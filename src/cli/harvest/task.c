@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,48 +79,7 @@ void harvest_task_destroy(harvest_task *task, harvest_spool *spool)
     free(task);
 }
 
-/* ---- the child's side ---- */
-
-static void number_export(const char *name, const char *books, uint64_t value)
-{
-    char text[GRANARY_BROKER_ID_MAX + 24];
-
-    (void)snprintf(text, sizeof text, "%s%s%" PRIu64, books, *books ? "." : "", value);
-    if (setenv(name, text, 1) != 0)
-        _exit(EXIT_FAILED);
-}
-
-/*
- * Keeps 0, 1, 2 and the gate: a copy of another task's gate or pipe, held while this one waits, would keep that
- * task from noticing that the harvest died.
- */
-static void child_close(int gate)
-{
-    if (gate > 3)
-        (void)close_range(3, (unsigned)gate - 1, 0);
-    (void)close_range((unsigned)gate + 1, UINT_MAX, 0);
-}
-
-static _Noreturn void child_run(harvest_task *task, const harvest_nursery *nursery, int out, int err)
-{
-    if (setpgid(0, 0) != 0 || dup2(nursery->null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
-        _exit(EXIT_FAILED);
-    if (task->gate.fd < 3) /* cannot be: 0, 1 and 2 are open in the harvest */
-        _exit(EXIT_FAILED);
-    child_close(task->gate.fd);
-    (void)sigaction(SIGPIPE, &nursery->pipe_action, NULL);
-    (void)setrlimit(RLIMIT_NOFILE, &nursery->files);
-    granary_gate_wait(&task->gate);
-    number_export("GRANARY_ALLOCATION", "", *nursery->allocation);
-    number_export("GRANARY_CLAIM", nursery->books, task->gate.claim);
-    if (nursery->socket && setenv("GRANARY_SOCKET", nursery->socket, 1) != 0)
-        _exit(EXIT_FAILED);
-    if (sigprocmask(SIG_SETMASK, &nursery->mask, NULL) != 0)
-        _exit(EXIT_FAILED);
-    harvest_exec(task->argv);
-}
-
-/* ---- the parent's side ---- */
+/* ---- its process ---- */
 
 typedef struct {
     int ours, theirs;
@@ -173,7 +131,6 @@ static int streams_open(const harvest_task *task, const harvest_nursery *nursery
     return STATUS_OK;
 }
 
-/* By the quick way where there is one. Returns in the parent only. */
 static int process_start(harvest_task *task, const harvest_nursery *nursery, int out, int err)
 {
     const harvest_child child = {.argv = task->argv,
@@ -183,15 +140,8 @@ static int process_start(harvest_task *task, const harvest_nursery *nursery, int
                                  .mask = &nursery->mask,
                                  .pipe_action = &nursery->pipe_action,
                                  .files = nursery->files_raised ? &nursery->files : NULL};
-    int status = harvest_spawn(nursery->spawner, &child, &task->gate);
 
-    task->spawned = status == STATUS_OK;
-    if (status != STATUS_NOT_FOUND)
-        return status;
-    status = granary_gate_fork(&task->gate);
-    if (status >= 0 && task->gate.pid == 0)
-        child_run(task, nursery, out, err);
-    return status < 0 ? STATUS_SYSTEM : STATUS_OK;
+    return harvest_spawn(nursery->spawner, &child, &task->gate);
 }
 
 int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery)
@@ -228,15 +178,9 @@ int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery)
 int harvest_task_go(harvest_task *task, const harvest_nursery *nursery, uint64_t claim, uint64_t now_ms,
                     uint64_t timeout_ms)
 {
-    int status;
-
     assert(task->state == TASK_GATED);
     task->gate.claim = claim;
-    if (task->spawned)
-        status = harvest_spawn_open(&task->gate, *nursery->allocation);
-    else
-        status = granary_gate_open(&task->gate);
-    if (status < 0)
+    if (harvest_spawn_open(&task->gate, nursery->allocation) < 0)
         return STATUS_DEAD;
     task->state = TASK_RUNNING;
     task->start_ms = now_ms;
@@ -254,7 +198,7 @@ void harvest_task_dismiss(harvest_task *task)
 
 static int pipe_drain(int *fd, harvest_blob *blob, harvest_spool *spool)
 {
-    static char bytes[DRAIN_SIZE]; /* one for all: the loop has one thread, and forking copies no more than it must */
+    static char bytes[DRAIN_SIZE]; /* one for all: the loop has one thread */
 
     while (*fd >= 0) {
         const ssize_t n = read(*fd, bytes, sizeof bytes);

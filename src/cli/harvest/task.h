@@ -35,7 +35,6 @@ struct harvest_task {
     uint32_t chunks, attempt, failures;
 
     granary_gate gate;
-    bool spawned;       /* its gate is granary-gate's */
     int out_fd, err_fd; /* our ends of its pipes; -1 = none */
     harvest_blob out, err;
 
@@ -48,9 +47,7 @@ struct harvest_task {
 
 /* What all tasks of a run share. */
 typedef struct {
-    char books[GRANARY_BROKER_ID_MAX]; /* in front of the claim's number in GRANARY_CLAIM */
-    const char *socket;                /* what --socket named, for commands inside tasks; NULL = nothing */
-    uint64_t *allocation;              /* shared with the gated processes: it may become known after they were forked */
+    uint64_t allocation; /* it may become known after a task was forked */
     int null_fd;
     int results_fd;               /* folder of --results; -1 = none */
     sigset_t mask;                /* as the harvest was given it */
@@ -66,8 +63,8 @@ harvest_task *harvest_task_create(uint64_t seq, char *input);
 void harvest_task_destroy(harvest_task *task, harvest_spool *spool);
 
 /*
- * IDLE -> GATED. Errors: STATUS_SYSTEM (errno: fork, pipe, a file of the results folder), STATUS_NO_MEMORY, the task
- * stays IDLE.
+ * IDLE -> GATED. Errors: STATUS_SYSTEM (errno: a pipe, a file of the results folder), and those of harvest_spawn(); the
+ * task stays IDLE.
  */
 int harvest_task_fork(harvest_task *task, const harvest_nursery *nursery);
 

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/exits.h"
 #include "cli/harvest/results.h"
+#include "cli/launch.h"
 
 #define SHORT_MS      200.0 /* tasks below this are forked ahead */
 #define GATE_DEATHS   3u
@@ -338,9 +339,22 @@ harvest_task *harvest_work_next(harvest_run *run)
 
 bool harvest_work_fork(harvest_run *run, harvest_task *task)
 {
-    if (harvest_task_fork(task, &run->nursery) == STATUS_OK)
+    const int status = harvest_task_fork(task, &run->nursery);
+
+    if (status == STATUS_OK)
         return true;
-    harvest_fail(run, EXIT_FAILED, "task %" PRIu64 " cannot be started: %s", task->seq, strerror(errno));
+    if (status == STATUS_LIMIT) {
+        task_refuse(run, task, EXIT_NOT_RUNNABLE,
+                    "its command and the environment together are longer than the kernel allows");
+        return false;
+    }
+    if (status == STATUS_NOT_FOUND)
+        harvest_fail(run, launch_exit_of(errno),
+                     "%s, in which tasks wait for their memory, cannot be executed: %s; install Granary again",
+                     run->spawner.gate, strerror(errno));
+    else
+        harvest_fail(run, EXIT_FAILED, "task %" PRIu64 " cannot be started: %s", task->seq,
+                     status == STATUS_NO_MEMORY ? "no memory" : strerror(errno));
     harvest_task_destroy(task, &run->spool);
     return false;
 }
@@ -351,8 +365,10 @@ harvest_task *harvest_work_gated(harvest_run *run)
 
     if (task)
         return task;
-    task = harvest_work_next(run);
-    return task && harvest_work_fork(run, task) ? task : NULL;
+    do
+        task = harvest_work_next(run);
+    while (task && !harvest_work_fork(run, task));
+    return task;
 }
 
 void harvest_work_prepare(harvest_run *run)
@@ -361,9 +377,10 @@ void harvest_work_prepare(harvest_run *run)
 
     while (run->mean_ms < SHORT_MS && run->spares.count < most && run->used_seats > 0) {
         harvest_task *task = harvest_work_next(run);
-        if (!task || !harvest_work_fork(run, task))
+        if (!task)
             return;
-        harvest_queue_put(&run->spares, task);
+        if (harvest_work_fork(run, task))
+            harvest_queue_put(&run->spares, task);
     }
 }
 

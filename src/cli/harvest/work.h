@@ -18,7 +18,7 @@ harvest_task *harvest_work_gated(harvest_run *run);
 /* Forks ahead, when tasks are so short that it matters. */
 void harvest_work_prepare(harvest_run *run);
 
-/* IDLE -> GATED. False: it could not be forked (the harvest fails), the task was queued again. */
+/* IDLE -> GATED. False: it cannot be; it was dealt with: refused, or the harvest fails. */
 bool harvest_work_fork(harvest_run *run, harvest_task *task);
 
 /* A task that finds no place now waits in its queue, before the others. */

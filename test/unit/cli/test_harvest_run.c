@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -33,8 +35,13 @@ static int setup(void **state)
     assert_non_null(w);
     strcpy(w->folder, "/var/tmp/granary-test-XXXXXX");
     assert_non_null(mkdtemp(w->folder));
-    w->options = (harvest_options){
-        .label = "test", .chunk_size = 1 << 20, .jobs = 4, .max_chunks = 4, .quiet = true, .results_fd = -1};
+    w->options = (harvest_options){.program = PROGRAM,
+                                   .label = "test",
+                                   .chunk_size = 1 << 20,
+                                   .jobs = 4,
+                                   .max_chunks = 4,
+                                   .quiet = true,
+                                   .results_fd = -1};
     w->shell = true;
     assert_int_equal(setenv("TEST_FOLDER", w->folder, 1), 0);
     fake_reset(4);
@@ -89,10 +96,9 @@ static void restore(int fd, int old)
     close(old);
 }
 
-/* Runs `command` over the inputs (a NULL-ended list, or the file `inputs` of the folder when NULL). */
-static int run(world *w, const char *command, char **inputs, harvest_joblog *log)
+/* Runs the command over the inputs (a NULL-ended list, or the file `inputs` of the folder when NULL). */
+static int run_words(world *w, char **words, size_t n_words, char **inputs, harvest_joblog *log)
 {
-    char *words[] = {(char *)command};
     harvest_joblog none = {.fd = -1};
     harvest_template template;
     harvest_input input;
@@ -100,7 +106,7 @@ static int run(world *w, const char *command, char **inputs, harvest_joblog *log
     size_t n = 0;
     int fd = -1, code, out, err;
 
-    assert_int_equal(harvest_template_parse(words, 1, w->shell, &template), 0);
+    assert_int_equal(harvest_template_parse(words, n_words, w->shell, &template), 0);
     if (inputs) {
         while (inputs[n])
             n++;
@@ -129,6 +135,11 @@ static int run(world *w, const char *command, char **inputs, harvest_joblog *log
     if (!fake.lost_after)
         assert_int_equal(fake.busy, 0);
     return code;
+}
+
+static int run(world *w, const char *command, char **inputs, harvest_joblog *log)
+{
+    return run_words(w, (char *[]){(char *)command}, 1, inputs, log);
 }
 
 static void test_order_is_kept(void **state)
@@ -347,6 +358,87 @@ static void test_program_that_cannot_be_executed(void **state)
     assert_string_equal(w->err, "granary harvest: cannot execute /nowhere/at/all: No such file or directory\n");
 }
 
+static void test_command_that_is_too_long(void **state)
+{
+    enum { WORD = 90000, STACK = 512 << 10 }; /* a quarter of the stack is for words */
+    world *w = *state;
+    struct rlimit was;
+    char *inputs[] = {"1", malloc(WORD + 1), "3", NULL};
+
+    assert_non_null(inputs[1]);
+    memset(inputs[1], 'x', WORD);
+    inputs[1][WORD] = '\0';
+    w->shell = false;
+    w->options.jobs = 1;
+    w->options.retries = 2;
+    assert_int_equal(getrlimit(RLIMIT_STACK, &was), 0);
+    assert_int_equal(setrlimit(RLIMIT_STACK, &(struct rlimit){STACK, was.rlim_max}), 0);
+    const int code = run_words(w, (char *[]){"echo", "{#}", "{}", "{}"}, 4, inputs, NULL);
+    assert_int_equal(setrlimit(RLIMIT_STACK, &was), 0);
+    free(inputs[1]);
+    assert_int_equal(code, 1);
+    assert_string_equal(w->err, "granary harvest: input 2 cannot be run: its command and the environment together are "
+                                "longer than the kernel allows\n");
+    assert_string_equal(w->out, "1 1 1\n3 3 3\n");
+}
+
+/* A file for granary-gate in a folder of its own, beside which there is "granary". Returns the run's exit code. */
+static int run_with_gate(world *w, const char *text, mode_t mode)
+{
+    char *inputs[] = {"1", NULL}, gate[128];
+
+    (void)snprintf(gate, sizeof gate, "%s/granary-gate", w->folder);
+    if (text) {
+        const int fd = open(gate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0);
+        close(fd);
+    }
+    w->options.program = strdup(in_folder(w, "granary"));
+    const int code = run(w, "echo ran", inputs, NULL);
+    free((char *)w->options.program);
+    assert_string_equal(w->out, "");
+    return code;
+}
+
+static void test_gate_that_is_missing(void **state)
+{
+    world *w = *state;
+    char expected[512];
+
+    assert_int_equal(run_with_gate(w, NULL, 0), EXIT_NOT_FOUND);
+    (void)snprintf(expected, sizeof expected,
+                   "granary harvest: granary-gate, in which tasks wait for their memory, is missing: it is neither "
+                   "%s/granary-gate nor %s/../libexec/granary/granary-gate; install Granary whole (make install)\n",
+                   w->folder, w->folder);
+    assert_string_equal(w->err, expected);
+}
+
+static void test_gate_that_may_not_be_executed(void **state)
+{
+    world *w = *state;
+    char expected[512];
+
+    assert_int_equal(run_with_gate(w, "text", 0600), EXIT_NOT_RUNNABLE);
+    (void)snprintf(expected, sizeof expected,
+                   "granary harvest: %s/granary-gate, in which tasks wait for their memory, cannot be executed: "
+                   "Permission denied; install Granary again\n",
+                   w->folder);
+    assert_string_equal(w->err, expected);
+}
+
+static void test_gate_that_is_no_program(void **state)
+{
+    world *w = *state;
+    char expected[512];
+
+    assert_int_equal(run_with_gate(w, "of another machine", 0700), EXIT_NOT_RUNNABLE);
+    (void)snprintf(expected, sizeof expected,
+                   "granary harvest: %s/granary-gate, in which tasks wait for their memory, cannot be executed: "
+                   "Exec format error; install Granary again\n",
+                   w->folder);
+    assert_string_equal(w->err, expected);
+}
+
 static void test_input_that_no_program_can_take(void **state)
 {
     world *w = *state;
@@ -474,6 +566,10 @@ int main(void)
         T(test_timeout_terminates),
         T(test_environment_and_standard_input),
         T(test_program_that_cannot_be_executed),
+        T(test_command_that_is_too_long),
+        T(test_gate_that_is_missing),
+        T(test_gate_that_may_not_be_executed),
+        T(test_gate_that_is_no_program),
         T(test_input_that_no_program_can_take),
         T(test_resume_skips_what_is_done),
         T(test_interrupt),

@@ -20,6 +20,8 @@
 #include "base/status.h"
 #include "cli/harvest/spawn.h"
 
+static const char *gate_program; /* argv[1] */
+
 typedef struct {
     harvest_spawner spawner;
     granary_gate gate;
@@ -31,8 +33,9 @@ static void play_begin(play *p)
     setenv("GRANARY_CLAIM", "an outer one", 1);
     setenv("KEPT", "as it was", 1);
     *p = (play){.out = -1};
-    assert_int_equal(harvest_spawner_init(&p->spawner, "books", "/a/socket"), STATUS_OK);
-    snprintf(p->spawner.gate, sizeof p->spawner.gate, "%s", GATE_PROGRAM);
+    p->spawner = (harvest_spawner){.program = "/no/granary"};
+    snprintf(p->spawner.gate, sizeof p->spawner.gate, "%s", gate_program);
+    assert_int_equal(harvest_spawner_environ(&p->spawner, "books", "/a/socket"), STATUS_OK);
 }
 
 static int play_spawn(play *p, char *const argv[])
@@ -135,7 +138,7 @@ static void test_what_the_kernel_does_not_execute_goes_to_exec_task(void **state
     assert_true(fd >= 0 && dprintf(fd, "exit 1\n") > 0 && fchmod(fd, 0755) == 0);
     close(fd);
     play_begin(&p);
-    snprintf(p.spawner.self, sizeof p.spawner.self, "/bin/echo");
+    snprintf(p.spawner.program, sizeof p.spawner.program, "/bin/echo");
     assert_int_equal(play_spawn(&p, argv), STATUS_OK);
     p.gate.claim = 7;
     assert_int_equal(harvest_spawn_open(&p.gate, 5), STATUS_OK);
@@ -145,28 +148,61 @@ static void test_what_the_kernel_does_not_execute_goes_to_exec_task(void **state
     unlink(script);
 }
 
-static void test_what_cannot_be_done_this_way_is_left_to_forking(void **state)
+static void test_a_file_that_is_not_there_goes_to_exec_task(void **state)
 {
-    char *unknown[] = {"no-such-program-here", NULL}, *known[] = {"true", NULL};
+    char *argv[] = {"no-such-program-here", "word", NULL}, text[256];
     play p;
     (void)state;
     play_begin(&p);
-    assert_int_equal(play_spawn(&p, unknown), STATUS_NOT_FOUND);
+    snprintf(p.spawner.program, sizeof p.spawner.program, "/bin/echo");
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    assert_int_equal(harvest_spawn_open(&p.gate, 5), STATUS_OK);
+    assert_int_equal(play_end(&p, text, sizeof text), 0);
+    assert_string_equal(text, "exec-task no-such-program-here word\n");
+}
+
+/* What was not found is looked up again for the next task. */
+static void test_a_program_that_came_later_is_found(void **state)
+{
+    char folder[] = "/var/tmp/granary-spawn-XXXXXX", path[64], text[256];
+    char *argv[] = {path, "found", NULL};
+    play p;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/later", folder);
+    play_begin(&p);
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    kill(p.gate.pid, SIGKILL);
+    assert_int_equal(waitpid(p.gate.pid, NULL, 0), p.gate.pid);
+    granary_gate_finish(&p.gate);
     close(p.out);
-    assert_string_equal(p.spawner.gate, GATE_PROGRAM);
+    assert_int_equal(symlink("/bin/echo", path), 0);
+    assert_int_equal(play_spawn(&p, argv), STATUS_OK);
+    assert_int_equal(harvest_spawn_open(&p.gate, 5), STATUS_OK);
+    assert_int_equal(play_end(&p, text, sizeof text), 0);
+    assert_string_equal(text, "found\n");
+    unlink(path);
+    rmdir(folder);
+}
+
+static void test_a_gate_that_cannot_be_executed(void **state)
+{
+    char *argv[] = {"true", NULL};
+    play p;
+    (void)state;
+    play_begin(&p);
     snprintf(p.spawner.gate, sizeof p.spawner.gate, "/no/such/gate");
-    assert_int_equal(play_spawn(&p, known), STATUS_NOT_FOUND);
-    close(p.out);
+    assert_int_equal(play_spawn(&p, argv), STATUS_NOT_FOUND);
     assert_int_equal(errno, ENOENT);
-    assert_string_equal(p.spawner.gate, ""); /* not tried again */
+    close(p.out);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
     harvest_spawner_finish(&p.spawner);
 }
 
-static void test_too_many_words_are_told_by_forking_too(void **state)
+static void test_too_many_words(void **state)
 {
-    enum { WORDS = 40 };
+    enum { WORDS = 60 };
     char *argv[WORDS + 2] = {"true"}, *word = malloc(120000);
     play p;
     (void)state;
@@ -176,23 +212,60 @@ static void test_too_many_words_are_told_by_forking_too(void **state)
     for (int i = 1; i <= WORDS; i++)
         argv[i] = word;
     play_begin(&p);
-    assert_int_equal(play_spawn(&p, argv), STATUS_NOT_FOUND);
+    assert_int_equal(play_spawn(&p, argv), STATUS_LIMIT);
     assert_int_equal(errno, E2BIG);
-    assert_string_equal(p.spawner.gate, GATE_PROGRAM);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     close(p.out);
     harvest_spawner_finish(&p.spawner);
     free(word);
 }
 
-int main(void)
+static void test_the_gate_is_beside_the_program_or_in_libexec(void **state)
 {
+    char root[] = "/var/tmp/granary-spawn-XXXXXX", program[64], path[3][128], why[1024], expected[1024];
+    harvest_spawner s;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    snprintf(program, sizeof program, "%s/bin/granary", root);
+    const char *const folders[] = {"bin", "libexec", "libexec/granary"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%s", root, folders[i]);
+        assert_int_equal(mkdir(path[i], 0700), 0);
+    }
+    assert_int_equal(harvest_spawner_init(&s, program, why, sizeof why), STATUS_NOT_FOUND);
+    snprintf(expected, sizeof expected, "%s/bin/../libexec/granary/granary-gate", root);
+    assert_int_equal(symlink("/bin/true", expected), 0);
+    assert_int_equal(harvest_spawner_init(&s, program, why, sizeof why), STATUS_OK);
+    assert_string_equal(s.gate, expected);
+    assert_string_equal(s.program, program);
+    unlink(expected);
+    snprintf(expected, sizeof expected, "%s/bin/granary-gate", root);
+    assert_int_equal(symlink("/bin/true", expected), 0);
+    assert_int_equal(harvest_spawner_init(&s, program, why, sizeof why), STATUS_OK);
+    assert_string_equal(s.gate, expected);
+    unlink(expected);
+    for (int i = 3; i-- > 0;)
+        rmdir(path[i]);
+    rmdir(root);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s GATE\n", argv[0]);
+        return 2;
+    }
+    gate_program = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_waits_and_then_has_its_numbers),
         cmocka_unit_test(test_a_gate_that_closes_ends_it),
         cmocka_unit_test(test_a_dead_one_is_noticed_when_its_gate_opens),
         cmocka_unit_test(test_what_the_kernel_does_not_execute_goes_to_exec_task),
-        cmocka_unit_test(test_what_cannot_be_done_this_way_is_left_to_forking),
-        cmocka_unit_test(test_too_many_words_are_told_by_forking_too),
+        cmocka_unit_test(test_a_file_that_is_not_there_goes_to_exec_task),
+        cmocka_unit_test(test_a_program_that_came_later_is_found),
+        cmocka_unit_test(test_a_gate_that_cannot_be_executed),
+        cmocka_unit_test(test_too_many_words),
+        cmocka_unit_test(test_the_gate_is_beside_the_program_or_in_libexec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
