@@ -126,3 +126,18 @@ def test_a_stopped_terminal_does_not_stop_the_harvest(broker, terminal):
     assert seen.screen.lines[0].startswith(SUM % 40)
     broker.wait_idle()
     broker.check()
+
+
+@pytest.mark.parametrize("command", ["sleep 0.5", "sleep 0.5; echo out"])
+def test_memory_goes_back_before_a_stopped_terminal_takes_the_rest(broker, terminal, command):
+    """Ctrl-S near the end: the sum, and output of tasks, wait for Ctrl-Q, but nothing stays leased meanwhile."""
+    seen = terminal("-j", "1", "-m", "700M", "--shell", "--", command + " #{}", ":::", "a", "b")
+    seen.wait(lambda s: BAR.match(s.lines[-1]))
+    seen.type("\x13")
+    broker.wait_idle()
+    assert os.waitpid(seen.pid, os.WNOHANG) == (0, 0), "it has yet to print its sum"
+    seen.type("\x11")
+    assert seen.finish() == 0
+    lines = [line for line in seen.screen.lines if line == "out" or line.startswith(SUM % 2)]
+    assert [line == "out" for line in lines] == [True] * (2 if "out" in command else 0) + [False], lines
+    broker.check()

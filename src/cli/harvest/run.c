@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "cli/exits.h"
 #include "cli/harvest/seat.h"
+#include "cli/harvest/watch.h"
 #include "cli/harvest/work.h"
 
 #define KILL_AFTER_MS   5000u /* between TERM and KILL */
@@ -129,10 +130,26 @@ static void run_init(harvest_run *run, const harvest_options *options, harvest_i
     harvest_report_init(&run->report, stderr, options->chunk_size, options->jobs, options->quiet, harvest_now_ms());
 }
 
-static void run_finish(harvest_run *run)
+/* Gives back all memory. */
+static void pool_close(harvest_run *run)
 {
     granary_pool_close(run->pool);
+    run->pool = NULL;
+    run->stats.held = run->stats.want = run->stats.busy = 0;
+}
+
+/* Comes before anything is printed that may have to wait for its reader. */
+static void broker_close(harvest_run *run)
+{
+    pool_close(run);
     granary_client_close(run->client);
+    run->client = NULL;
+    run->host = "?";
+}
+
+static void run_finish(harvest_run *run)
+{
+    broker_close(run);
     harvest_printer_finish(&run->printer);
     harvest_spawner_finish(&run->spawner);
     if (run->nursery.null_fd >= 0)
@@ -297,71 +314,6 @@ static void print(harvest_run *run, int *ret_fd)
     run->printer.out = run->printer.err = run->nursery.null_fd;
 }
 
-/* What one poll() watches, and whose pipe it is. */
-typedef struct {
-    struct pollfd *fds;   /* owned */
-    harvest_task **tasks; /* owned; NULL entries: not a pipe */
-    nfds_t n;
-} watch;
-
-static void watch_add(watch *watching, int fd, short events, harvest_task *task)
-{
-    if (fd < 0)
-        return;
-    watching->fds[watching->n] = (struct pollfd){.fd = fd, .events = events};
-    watching->tasks[watching->n++] = task;
-}
-
-static int earlier(uint64_t deadline_ms, uint64_t now_ms, int timeout)
-{
-    const uint64_t left = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-
-    if (deadline_ms == UINT64_MAX || (timeout >= 0 && left > (uint64_t)timeout))
-        return timeout;
-    return left > INT_MAX ? INT_MAX : (int)left;
-}
-
-static void wait_for_something(harvest_run *run, watch *watching, int signals, int print_fd, uint64_t deadline_ms)
-{
-    const uint64_t now = harvest_now_ms();
-    int timeout = run->lost ? -1 : granary_client_timeout(run->client);
-
-    watching->n = 0;
-    watch_add(watching, signals, POLLIN, NULL);
-    watch_add(watching, print_fd, POLLOUT, NULL);
-    if (!run->lost)
-        watch_add(watching, granary_client_fd(run->client), POLLIN, NULL);
-    if (run->input_waits && run->stop == STOP_NOT)
-        watch_add(watching, harvest_input_fd(run->input), POLLIN, NULL);
-    for (uint32_t i = 0; i < run->options->jobs; i++) {
-        harvest_task *task = run->seats[i].task;
-        if (task && task->state == TASK_RUNNING) {
-            watch_add(watching, task->out_fd, POLLIN, task);
-            watch_add(watching, task->err_fd, POLLIN, task);
-        }
-    }
-    timeout = earlier(deadline_ms, now, timeout);
-    timeout = earlier(run->pause_ms, now, timeout);
-    if (!run->options->quiet)
-        timeout = earlier(run->report.next_ms, now, timeout);
-    if (poll(watching->fds, watching->n, timeout) < 0 && errno != EINTR)
-        harvest_fail(run, EXIT_FAILED, "poll: %s", strerror(errno));
-}
-
-/* Reads the pipes that the poll found ready. Comes first after it: the tasks are still those that were watched. */
-static void pipes_drain(harvest_run *run, const watch *watching)
-{
-    for (nfds_t i = 0; i < watching->n; i++) {
-        harvest_task *task = watching->fds[i].revents ? watching->tasks[i] : NULL;
-
-        if (!task || harvest_task_drain(task, &run->nursery) == STATUS_OK)
-            continue;
-        harvest_fail(run, EXIT_FAILED, "the output of task %llu cannot be kept: %s", (unsigned long long)task->seq,
-                     strerror(errno));
-        harvest_stop(run, STOP_NOW, harvest_now_ms());
-    }
-}
-
 /* While nothing is held the library asks the broker for each figure: now and then is enough. */
 static void stats_refresh(harvest_run *run, uint64_t now_ms)
 {
@@ -386,9 +338,10 @@ static void broker_dispatch(harvest_run *run)
     stats_refresh(run, harvest_now_ms());
 }
 
-static bool is_over(const harvest_run *run)
+/* What is printed may have to wait: a terminal is stopped, a pager stands still. */
+static bool has_run_all(const harvest_run *run)
 {
-    return run->used_seats == 0 && !harvest_work_left(run) && !harvest_printer_ready(&run->printer);
+    return run->used_seats == 0 && !harvest_work_left(run);
 }
 
 /* One round: takes what has arrived, starts what can be started. False: all is done. */
@@ -403,10 +356,12 @@ static bool turn(harvest_run *run, int signals, int *ret_print_fd, uint64_t *ret
         harvest_seat_fill(run);
     while (harvest_seat_answers(run));
     harvest_work_prepare(run);
+    if (run->pool && has_run_all(run))
+        pool_close(run);
     *ret_deadline_ms = deadlines_check(run, harvest_now_ms());
     counts_refresh(run);
     print(run, ret_print_fd);
-    if (is_over(run))
+    if (has_run_all(run) && !harvest_printer_ready(&run->printer))
         return false;
     harvest_report_tick(&run->report, &run->stats, &run->counts, harvest_now_ms());
     return true;
@@ -414,20 +369,19 @@ static bool turn(harvest_run *run, int signals, int *ret_print_fd, uint64_t *ret
 
 static void loop(harvest_run *run, int signals)
 {
-    const size_t most = 2u * run->options->jobs + 4;
-    watch watching = {.fds = calloc(most, sizeof *watching.fds), .tasks = calloc(most, sizeof(harvest_task *))};
+    harvest_watch watching;
     uint64_t deadline_ms;
     int print_fd;
 
-    if (!watching.fds || !watching.tasks)
+    if (harvest_watch_init(&watching, run->options->jobs) < 0) {
         harvest_fail(run, EXIT_FAILED, "no memory");
-    else
-        while (turn(run, signals, &print_fd, &deadline_ms)) {
-            wait_for_something(run, &watching, signals, print_fd, deadline_ms);
-            pipes_drain(run, &watching);
-        }
-    free(watching.fds);
-    free(watching.tasks);
+        return;
+    }
+    while (turn(run, signals, &print_fd, &deadline_ms)) {
+        harvest_watch_wait(run, &watching, signals, print_fd, deadline_ms);
+        harvest_watch_drain(run, &watching);
+    }
+    harvest_watch_finish(&watching);
 }
 
 static int dry_run(harvest_run *run)
@@ -476,6 +430,7 @@ int harvest_run_all(const harvest_options *options, harvest_input *input, harves
             harvest_fail(run, EXIT_FAILED, "signals: %s", strerror(errno));
         else
             loop(run, signals);
+        broker_close(run);
         harvest_report_end(&run->report, &run->counts, harvest_now_ms());
     }
     run_finish(run);

@@ -1,7 +1,8 @@
 /*
  * run.h - a harvest while it runs: the table of contents of its parts.
  *
- * run.c waits for what happens (signals, the broker, pipes, inputs, time) and lets the others act:
+ * run.c takes what happens and lets the others act:
+ *   watch.c waits for it: signals, the broker, pipes, inputs, time;
  *   work.c  makes tasks of inputs, keeps the queues, and decides what follows from a task's end;
  *   seat.c  puts tasks into slots of the pool and takes them out.
  * One thread. Nothing waits but the one poll().
