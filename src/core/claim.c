@@ -305,6 +305,8 @@ void claim_on_opened(core *c, const event_claim_answer *e)
     if (!k || (k->state != CLAIM_OPENING && (k->state != CLAIM_CLOSING || e->status == 0)))
         return;
     pending *p = answered(k, PENDING_OPEN, e->tag);
+    if (!p && e->tag && pending_used(&k->pendings[PENDING_OPEN]))
+        return; /* of an order that was never given: the one that was still waits for its own */
     if (e->status != 0) {
         /* Nothing runs in it; told to end meanwhile, it is over all the same. */
         if (p)

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "daemon/listen.h"
@@ -171,6 +172,7 @@ const void *bench_get(bench *t, channel *c, uint16_t type, const ProtobufCMessag
         }
         if (f.header.type != type)
             fail_msg("%s came, where %s was expected", frame_type_name(f.header.type), frame_type_name(type));
+        t->with_fd = f.fd >= 0;
         if (f.fd >= 0)
             close(f.fd);
         const void *m = protobuf_c_message_unpack(d, &t->memory.allocator, f.header.length, f.body);
@@ -210,6 +212,40 @@ const Granary__Reply *bench_release(bench *t, bench_client *c, uint64_t allocati
     m.n_extents = 1;
     m.extents = list;
     return bench_request(t, c, TYPE(RELEASE), &m.base);
+}
+
+const Granary__AgentClaim *bench_claim(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks)
+{
+    Granary__Claim m = GRANARY__CLAIM__INIT;
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    assert_true(pidfd >= 0);
+    m.allocation = allocation;
+    m.host = t->b.link.host.v;
+    m.chunks = chunks;
+    m.command = (char *)"task";
+    assert_int_equal(channel_send(c->channel, TYPE(CLAIM), ++c->number, 0, &m.base, pidfd), 0);
+    assert_int_equal(channel_flush(c->channel), 0);
+    close(pidfd);
+    return bench_order(t, OPEN);
+}
+
+void bench_answer(bench *t, uint16_t type, uint64_t claim, uint64_t tag, int status, const char *text)
+{
+    Granary__AgentAnswer m = GRANARY__AGENT_ANSWER__INIT;
+    m.claim = claim;
+    m.tag = tag;
+    m.status = status;
+    m.text = (char *)text;
+    bench_send(t->agent, type, 0, &m.base);
+}
+
+void bench_drained(bench *t, uint64_t claim, uint32_t cause, uint64_t peak)
+{
+    Granary__AgentClaimUse m = GRANARY__AGENT_CLAIM_USE__INIT;
+    m.claim = claim;
+    m.cause = cause;
+    m.peak = peak;
+    bench_send(t->agent, TYPE(AGENT_DRAINED), 0, &m.base);
 }
 
 void bench_silent(bench *t, channel *c)

@@ -31,6 +31,7 @@ typedef struct {
     char directory[64], config[96], socket[96];
     int listen_fd, control[2]; /* [1]: the supervisor's end */
     channel *agent;            /* NULL = not connected */
+    bool with_fd;              /* the last frame that came brought a descriptor */
 } bench;
 
 typedef struct {
@@ -75,6 +76,12 @@ const Granary__Reply *bench_request(bench *t, bench_client *c, uint16_t type, co
 const Granary__Reply *bench_allocate(bench *t, bench_client *c, const char *label, uint64_t chunk_size, uint32_t want,
                                      uint32_t flags);
 const Granary__Reply *bench_release(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks);
+
+/* Claims, with our own process; its OPEN has been taken and not been answered. The request's number is c->number. */
+const Granary__AgentClaim *bench_claim(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks);
+/* The agent's answer. */
+void bench_answer(bench *t, uint16_t type, uint64_t claim, uint64_t tag, int status, const char *text);
+void bench_drained(bench *t, uint64_t claim, uint32_t cause, uint64_t peak);
 
 /* Nothing comes, and the connection stands. */
 void bench_silent(bench *t, channel *c);
