@@ -111,8 +111,6 @@ static void reconfigure(core *c, host *h, const event_config_host *config)
     apply_config(h, config);
     ledger_classify(c, h);
     ledger_refresh(c, h);
-    if (h->overdraft)
-        trouble_mark(c, h);
     if (h->total != total)
         mark_host_later(c, h);
 }
@@ -219,12 +217,10 @@ void host_on_sample(core *c, const event_host_sample *e)
     if (e->host.v >= c->n_hosts || !c->hosts[e->host.v].connected)
         return;
     host *h = &c->hosts[e->host.v];
-    bytes_t foreign = h->foreign, overdraft = h->overdraft;
+    bytes_t foreign = h->foreign;
     bool fresh = h->fresh;
     ledger_sample(c, h, e->in_use > e->claims_used ? e->in_use - e->claims_used : 0);
     gather_again(c, h);
-    if (h->overdraft || overdraft)
-        trouble_mark(c, h);
     if (h->foreign != foreign || !fresh)
         c->changed = true;
 }

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "core/supply.h"
+#include "core/trouble.h"
 
 /* Hosts with this many cores are spared for requests that use them. */
 #define MANY_CORES 32u
@@ -62,7 +63,7 @@ bytes_t ledger_hope(const host *h)
 
 static void count(core *c, host *h)
 {
-    bytes_t sold, spent, before = tourney_get(&c->by_free[h->class], h->id.v);
+    bytes_t sold, spent, before = tourney_get(&c->by_free[h->class], h->id.v), overdraft = h->overdraft;
     bool over = __builtin_add_overflow(h->granted, h->returning, &sold);
     over |= __builtin_add_overflow(sold, h->held, &sold);
     over |= __builtin_add_overflow(sold, h->quarantine, &sold);
@@ -71,6 +72,8 @@ static void count(core *c, host *h)
     assert(!over);
     h->free = h->total > spent ? h->total - spent : 0;
     h->overdraft = spent > h->total ? spent - h->total : 0;
+    if (h->overdraft != overdraft && !c->supply.hushed)
+        trouble_mark(c, h);
     bytes_t now = ledger_placeable(h) ? h->free : 0;
     if (now == before)
         return;
@@ -144,8 +147,10 @@ void ledger_sample(core *c, host *h, bytes_t raw)
         h->smooth -= (h->smooth - raw + FALL_DIVISOR - 1) / FALL_DIVISOR;
     }
     h->last_raw = raw;
-    if (!h->fresh)
+    if (!h->fresh) {
         supply_rose(c, h); /* with nothing free, too: what is leased there may be asked back from now on */
+        trouble_mark(c, h);
+    }
     h->fresh = true;
     ledger_refresh(c, h);
 }

@@ -199,7 +199,10 @@ static void settle(core *c)
         c->more = !trouble_settle(c);
     if (!c->more && (c->doubt || c->doubts_done != c->doubts))
         c->more = !queue_doubt(c);
-    if (c->more || !c->freed)
+    if (c->more)
+        return;
+    c->more = !list_empty(&c->trouble); /* what trouble is left when memory became free is looked at below */
+    if (!c->freed)
         return;
     bool done = true;
     for (int i = 0; i < QUEUE_ROUNDS && c->n_waiting && c->freed && done; i++) {

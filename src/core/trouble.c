@@ -3,7 +3,7 @@
  *
  * A draining host asks for every chunk that may be asked for. An overdrawn one asks for what is missing beyond
  * what is returning or asked back there already, from the holding with most bytes to give, then the lowest
- * allocation id.
+ * allocation id. The ledger marks a host whose overdraft changed, in whatever way.
  */
 #include "core/trouble.h"
 
@@ -98,8 +98,10 @@ static bool settle_host(core *c, host *h)
     } else if (!withdraw(c, h, RECALL_FOR_DRAIN)) {
         return false;
     }
-    if (h->overdraft) /* before the first fresh sample its columns are old, and its settings may not be applied yet */
-        return !h->fresh || settle_overdraft(c, h);
+    if (!h->fresh)
+        return true; /* its columns are old, and its settings may not be applied yet: the first sample comes here */
+    if (h->overdraft)
+        return settle_overdraft(c, h);
     h->overdraft_told = false;
     return withdraw(c, h, RECALL_FOR_OVERDRAFT);
 }
