@@ -49,7 +49,7 @@ int lists_allocations(const snapshot *s, unsigned indent, unsigned width)
 {
     static const table_column columns[] = {
         {"ID", TABLE_RIGHT},     {"LABEL", TABLE_LEFT}, {"USER", TABLE_LEFT},  {"PID", TABLE_RIGHT},
-        {"CHUNK", TABLE_RIGHT},  {"HELD", TABLE_RIGHT}, {"WANT", TABLE_RIGHT}, {"FIRM", TABLE_RIGHT},
+        {"CHUNK", TABLE_RIGHT},  {"HAS", TABLE_RIGHT},  {"WANT", TABLE_RIGHT}, {"FIRM", TABLE_RIGHT},
         {"MEMORY", TABLE_RIGHT}, {"USED", TABLE_RIGHT}, {"PEAK", TABLE_RIGHT}, {"AGE", TABLE_RIGHT},
         {"HOSTS", TABLE_LEFT},
     };

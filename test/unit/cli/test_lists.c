@@ -29,8 +29,8 @@ static void shows_who_holds(void **state)
     (void)state;
     char text[2048];
     printed(lists_allocations, text, sizeof text);
-    assert_string_equal(text, "ID  LABEL   USER     PID  CHUNK  HELD  WANT  FIRM  MEMORY  USED  PEAK   AGE  HOSTS\n"
-                              " 7  thumbs  4000000  100   700M     2     4     1   1400M  600M  650M  2.5s  one:2\n");
+    assert_string_equal(text, "ID  LABEL   USER     PID  CHUNK  HAS  WANT  FIRM  MEMORY  USED  PEAK   AGE  HOSTS\n"
+                              " 7  thumbs  4000000  100   700M    2     4     1   1400M  600M  650M  2.5s  one:2\n");
     assert_int_equal(lists_live_count(&books), 1);
 }
 
