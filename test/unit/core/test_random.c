@@ -333,10 +333,107 @@ static void allocate(sim *s, core_event *e)
         snprintf(e->allocate.terms.filter, FILTER_MAX, "%shost%u", below(s, 2) ? "!" : "", below(s, HOSTS));
 }
 
+static void claim(sim *s, core_event *e, const allocation_view *a, const holding_view *h, uint32_t what)
+{
+    e->kind = EVENT_CLAIM;
+    e->claim.id = a->id;
+    e->claim.host = h->host;
+    e->claim.chunks = 1 + below(s, 2);
+    e->claim.handle = below(s, 2) ? 5 : 0;
+    if (a->state == ALLOCATION_WAITING && below(s, 4)) { /* its process waits under its limit */
+        e->claim.host.v = below(s, HOSTS);
+        e->claim.chunks = 0;
+        e->claim.handle = 5;
+    }
+    snprintf(e->claim.command, COMMAND_MAX, "task %u", what);
+}
+
+/* What an event of giving back points to, until it was stepped. */
+typedef struct {
+    extent extents[2];
+    offer_item items[16];
+} pointed;
+
+static void release(sim *s, core_event *e, const allocation_view *a, const holding_view *h, pointed *to)
+{
+    e->kind = EVENT_RELEASE;
+    e->release.id = a->id;
+    e->release.recall = some_recall(s, a->id);
+    to->extents[0] = (extent){h->host, 1 + below(s, h->held + 1)};
+    to->extents[1] = (extent){{below(s, HOSTS)}, below(s, 2)};
+    e->release.extents = to->extents;
+    e->release.n = below(s, 8) ? 1 : below(s, 3);
+}
+
+static void release_n(sim *s, core_event *e, const allocation_view *a, const holding_view *h, pointed *to)
+{
+    e->kind = EVENT_RELEASE_N;
+    e->release_n.id = a->id;
+    e->release_n.count = 1 + below(s, 4);
+    e->release_n.recall = some_recall(s, a->id);
+    to->extents[0] = (extent){h->host, below(s, 3)};
+    e->release_n.busy = to->extents;
+    e->release_n.n = below(s, 2);
+}
+
+static void offer(sim *s, core_event *e, const allocation_view *a, const holding_view *h, pointed *to)
+{
+    e->kind = EVENT_OFFER;
+    e->offer.id = a->id;
+    e->offer.recall = some_recall(s, a->id);
+    e->offer.n = below(s, 16);
+    for (uint32_t k = 0; k < e->offer.n; k++)
+        to->items[k] =
+            (offer_item){below(s, 2) ? h->host : (host_id){below(s, HOSTS)}, below(s, 3) ? below(s, 5000) : MS_NEVER};
+    e->offer.items = to->items;
+    s->n_offers++;
+}
+
+static void use_claim(sim *s, core_event *e, const claim_view *c)
+{
+    static const event_kind kinds[] = {EVENT_ENTER, EVENT_EMPTY, EVENT_SHRINK, EVENT_CLOSE, EVENT_CLOSE};
+    e->kind = kinds[below(s, 5)];
+    if (e->kind == EVENT_ENTER) {
+        e->enter.gen = c->gen;
+        e->enter.handle = 9;
+        e->enter.fresh = below(s, 2);
+    } else if (e->kind == EVENT_SHRINK) {
+        e->shrink.gen = c->gen;
+        e->shrink.chunks = below(s, c->chunks + (c->chunks == 0) + 1);
+    } else if (e->kind == EVENT_CLOSE) {
+        e->close.gen = c->gen;
+        e->close.kill = below(s, 2);
+    } else {
+        e->empty.gen = c->gen;
+    }
+}
+
+static void anything_else(sim *s, core_event *e, const allocation_view *a)
+{
+    static const event_kind kinds[] = {EVENT_WANT,  EVENT_CANCEL,  EVENT_TRANSFER,      EVENT_RELEASE_FOREIGN,
+                                       EVENT_DRAIN, EVENT_UNDRAIN, EVENT_RECALL_OUTCOME};
+    e->kind = kinds[below(s, 7)];
+    if (e->kind == EVENT_WANT) {
+        e->want.id = a->id;
+        e->want.want = below(s, 14);
+    } else if (e->kind == EVENT_CANCEL) {
+        e->cancel.id = a->id;
+    } else if (e->kind == EVENT_TRANSFER) {
+        e->transfer.id = a->id;
+        e->transfer.to = s->sessions[below(s, SESSIONS)];
+    } else if (e->kind == EVENT_RELEASE_FOREIGN) {
+        e->release_foreign.id = a->id;
+        e->release_foreign.count = below(s, 3);
+    } else if (e->kind == EVENT_RECALL_OUTCOME) {
+        e->outcome.id = some_recall(s, a->id);
+    } else {
+        e->drain.host.v = below(s, HOSTS);
+    }
+}
+
 static void request(sim *s, uint32_t i)
 {
-    extent x[3];
-    offer_item items[16];
+    pointed to;
     allocation_view a;
     claim_view c;
     core_event e = world_request(&s->w, s->sessions[i], EVENT_ALLOCATE);
@@ -350,83 +447,20 @@ static void request(sim *s, uint32_t i)
     for (holding_view v; have && view_holding(s->w.core, a.id, &cursor, &v);)
         if (cursor == 1 || below(s, 2))
             h = v;
-    if (what < 4 || !have) {
+    if (what < 4 || !have)
         allocate(s, &e);
-    } else if (what < 9) {
-        e.kind = EVENT_CLAIM;
-        e.claim.id = a.id;
-        e.claim.host = h.host;
-        e.claim.chunks = 1 + below(s, 2);
-        e.claim.handle = below(s, 2) ? 5 : 0;
-        if (a.state == ALLOCATION_WAITING && below(s, 4)) { /* its process waits under its limit */
-            e.claim.host.v = below(s, HOSTS);
-            e.claim.chunks = 0;
-            e.claim.handle = 5;
-        }
-        snprintf(e.claim.command, COMMAND_MAX, "task %u", what);
-    } else if (what < 12) {
-        e.kind = EVENT_RELEASE;
-        e.release.id = a.id;
-        e.release.recall = some_recall(s, a.id);
-        x[0] = (extent){h.host, 1 + below(s, h.held + 1)};
-        x[1] = (extent){{below(s, HOSTS)}, below(s, 2)};
-        e.release.extents = x;
-        e.release.n = below(s, 8) ? 1 : below(s, 3);
-    } else if (what == 12) {
-        e.kind = EVENT_RELEASE_N;
-        e.release_n.id = a.id;
-        e.release_n.count = 1 + below(s, 4);
-        e.release_n.recall = some_recall(s, a.id);
-        x[0] = (extent){h.host, below(s, 3)};
-        e.release_n.busy = x;
-        e.release_n.n = below(s, 2);
-    } else if (what == 13) {
-        e.kind = EVENT_OFFER;
-        e.offer.id = a.id;
-        e.offer.recall = some_recall(s, a.id);
-        e.offer.n = below(s, 16);
-        for (uint32_t k = 0; k < e.offer.n; k++)
-            items[k] = (offer_item){below(s, 2) ? h.host : (host_id){below(s, HOSTS)},
-                                    below(s, 3) ? below(s, 5000) : MS_NEVER};
-        e.offer.items = items;
-        s->n_offers++;
-    } else if (what < 18 && some_claim(s, &c)) {
-        static const event_kind kinds[] = {EVENT_ENTER, EVENT_EMPTY, EVENT_SHRINK, EVENT_CLOSE, EVENT_CLOSE};
-        e.kind = kinds[below(s, 5)];
-        if (e.kind == EVENT_ENTER) {
-            e.enter.gen = c.gen;
-            e.enter.handle = 9;
-            e.enter.fresh = below(s, 2);
-        } else if (e.kind == EVENT_SHRINK) {
-            e.shrink.gen = c.gen;
-            e.shrink.chunks = below(s, c.chunks + (c.chunks == 0) + 1);
-        } else if (e.kind == EVENT_CLOSE) {
-            e.close.gen = c.gen;
-            e.close.kill = below(s, 2);
-        } else {
-            e.empty.gen = c.gen;
-        }
-    } else {
-        static const event_kind kinds[] = {EVENT_WANT,  EVENT_CANCEL,  EVENT_TRANSFER,      EVENT_RELEASE_FOREIGN,
-                                           EVENT_DRAIN, EVENT_UNDRAIN, EVENT_RECALL_OUTCOME};
-        e.kind = kinds[below(s, 7)];
-        if (e.kind == EVENT_WANT) {
-            e.want.id = a.id;
-            e.want.want = below(s, 14);
-        } else if (e.kind == EVENT_CANCEL) {
-            e.cancel.id = a.id;
-        } else if (e.kind == EVENT_TRANSFER) {
-            e.transfer.id = a.id;
-            e.transfer.to = s->sessions[below(s, SESSIONS)];
-        } else if (e.kind == EVENT_RELEASE_FOREIGN) {
-            e.release_foreign.id = a.id;
-            e.release_foreign.count = below(s, 3);
-        } else if (e.kind == EVENT_RECALL_OUTCOME) {
-            e.outcome.id = some_recall(s, a.id);
-        } else {
-            e.drain.host.v = below(s, HOSTS);
-        }
-    }
+    else if (what < 9)
+        claim(s, &e, &a, &h, what);
+    else if (what < 12)
+        release(s, &e, &a, &h, &to);
+    else if (what == 12)
+        release_n(s, &e, &a, &h, &to);
+    else if (what == 13)
+        offer(s, &e, &a, &h, &to);
+    else if (what < 18 && some_claim(s, &c))
+        use_claim(s, &e, &c);
+    else
+        anything_else(s, &e, &a);
     step(s, &e);
 }
 
