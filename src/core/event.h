@@ -67,7 +67,7 @@ typedef struct {
 
 typedef struct {
     user_id user;    /* UINT32_MAX = every user without settings of its own */
-    uint32_t weight; /* at least 1 */
+    uint32_t weight; /* at least 1; 0 = it has no settings of its own (any more) */
     bytes_t quota;   /* 0 = none */
 } event_config_user;
 

@@ -38,8 +38,8 @@ void user_configure(core *c, const event_config_user *config)
         if (!u) {
             return; /* the table of users is full: its sessions are refused too */
         }
-        u->configured = true;
-        apply(u, config);
+        u->configured = config->weight > 0;
+        apply(u, u->configured ? config : &c->config_user_default);
     }
     supply_all(c);
     c->doubt = c->changed = true;

@@ -90,7 +90,7 @@ void settings_apply(broker *b, const config *old)
     }
     for (uint32_t i = 0; old && i < old->n_users; i++)
         if (!has_user(c, old->users[i].user)) {
-            event.config_user = (event_config_user){.user = old->users[i].user, .weight = 1};
+            event.config_user = (event_config_user){.user = old->users[i].user}; /* the default ones count for it */
             broker_step(b, &event);
         }
 }

@@ -14,7 +14,7 @@ static void test_quota(void **state)
     world_open(&w);
     host_id h = world_host(&w, "a", GIB(8));
     configure(&w, UINT32_MAX, 1, GIB(2)); /* everybody */
-    configure(&w, 1001, 0, GIB(4));       /* but one */
+    configure(&w, 1001, 1, GIB(4));       /* but one */
     session_id s = world_session(&w, 1000, false), t = world_session(&w, 1001, false);
     allocation_id a;
     assert_int_equal(world_allocate(&w, s, world_terms(GIB(3), 1, 1, 0), NULL), STATUS_QUOTA);
@@ -47,6 +47,26 @@ static void test_a_larger_quota_lets_waiters_go(void **state)
     world_close(&w);
 }
 
+static void test_settings_that_are_over(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    world_host(&w, "a", GIB(8));
+    session_id s = world_session(&w, 1000, false);
+    configure(&w, 1000, 1, GIB(4));
+    configure(&w, UINT32_MAX, 1, GIB(2));
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(5), 1, 1, 0), NULL), STATUS_QUOTA);
+    assert_int_equal(world_reply(&w)->most, GIB(4));
+    configure(&w, 1000, 0, 0); /* the default ones count, */
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(5), 1, 1, 0), NULL), STATUS_QUOTA);
+    assert_int_equal(world_reply(&w)->most, GIB(2));
+    configure(&w, UINT32_MAX, 1, GIB(3)); /* and their changes */
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(5), 1, 1, 0), NULL), STATUS_QUOTA);
+    assert_int_equal(world_reply(&w)->most, GIB(3));
+    world_close(&w);
+}
+
 static void test_full_table(void **state)
 {
     (void)state;
@@ -63,8 +83,8 @@ static void test_full_table(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_quota),
-                                       cmocka_unit_test(test_a_larger_quota_lets_waiters_go),
-                                       cmocka_unit_test(test_full_table)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quota), cmocka_unit_test(test_a_larger_quota_lets_waiters_go),
+        cmocka_unit_test(test_settings_that_are_over), cmocka_unit_test(test_full_table)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,7 @@ const void *bench_get(bench *t, channel *c, uint16_t type, const ProtobufCMessag
         if (f.header.type != type)
             fail_msg("%s came, where %s was expected", frame_type_name(f.header.type), frame_type_name(type));
         t->with_fd = f.fd >= 0;
+        t->number = f.header.number;
         if (f.fd >= 0)
             close(f.fd);
         const void *m = protobuf_c_message_unpack(d, &t->memory.allocator, f.header.length, f.body);

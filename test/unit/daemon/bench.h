@@ -32,6 +32,7 @@ typedef struct {
     int listen_fd, control[2]; /* [1]: the supervisor's end */
     channel *agent;            /* NULL = not connected */
     bool with_fd;              /* the last frame that came brought a descriptor */
+    uint64_t number;           /* and had this number */
 } bench;
 
 typedef struct {
