@@ -55,6 +55,7 @@ typedef struct {
      */
     int (*remove)(group *g);
     int (*attach)(group *g, pid_t pid);
+    /* STATUS_BUSY: nobody was seen, but a process in the middle of its exec may belong here. Look again. */
     int (*processes)(group *g, pids *to);
     /* Kills all at once, if the backend can; else NULL. */
     int (*kill)(group *g);

@@ -168,6 +168,29 @@ int claim_create(claim **ret, claim_world *world, const claim_order *order, bool
     return 0;
 }
 
+int claim_rejoin(claim *c, process_name root)
+{
+    uint64_t start;
+    int pidfd;
+    if (root.pid <= 0 || !claim_ops(c)->members_by_watch)
+        return 0;
+    int r = pidfd_of(root.pid, &pidfd);
+    if (r < 0)
+        return r == STATUS_DEAD ? 0 : r;
+    /* The pidfd holds who had the pid when it was opened, and while that one lives nobody else has it. */
+    r = procfs_start(c->world->backend->proc, root.pid, &start);
+    bool same = r == 0 && start == root.start && !pidfd_dead(pidfd);
+    r = same ? claim_ops(c)->attach(c->group, root.pid) : 0;
+    bool stayed = !pidfd_dead(pidfd);
+    close(pidfd);
+    if (r < 0 || !same || !stayed)
+        return r == STATUS_DEAD ? 0 : r;
+    c->entered = true;
+    claim_sample_soon(c);
+    (void)claim_sweep(c, false);
+    return 0;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     claim *c = handle->data;
@@ -181,8 +204,12 @@ void claim_release(claim *c)
     claim_unwatch(c);
     for (uint32_t i = 0; i < GROUP_EVENTS; i++)
         watch_destroy(c->events[i]);
-    if (c->state == CLAIM_CLOSING)
-        (void)claim_ops(c)->remove(c->group); /* let go before its turn came; else it is gone already */
+    /*
+     * Let go before its turn came. One that drained is empty, whether the books know that yet or not: a group that is
+     * gone has drained, too.
+     */
+    if (c->state == CLAIM_CLOSING || c->state == CLAIM_DRAINED)
+        (void)claim_ops(c)->remove(c->group);
     claim_ops(c)->close(c->group);
     c->released = true;
     uv_close((uv_handle_t *)&c->timer, on_closed);

@@ -49,6 +49,7 @@ typedef struct {
     bytes_t bytes, chunk_size;
     uid_t uid;
     uint64_t tag;
+    process_name root; /* EXPECT: see claim_rejoin() */
     bool by_operator, fresh, kill, ending, running;
     int pidfd; /* -1, or owned by the order */
 } claim_order;
@@ -58,7 +59,8 @@ typedef struct {
     const char *text; /* "" or a sentence */
     claim_cause cause;
     bytes_t peak;
-    uint64_t other; /* STATUS_CLAIMED: the claim that has the process */
+    uint64_t other;    /* STATUS_CLAIMED: the claim that has the process */
+    process_name root; /* of a process that ran already and entered */
 } claim_answer;
 
 /* What the world sees of a claim. */
@@ -137,10 +139,15 @@ struct claim {
  * claim is OPEN; an adopted one counts as entered.
  */
 int claim_create(claim **ret, claim_world *world, const claim_order *order, bool make);
-/* Lets go: watches and descriptors; the group stays. Orders in line are dropped. Memory goes with the loop's next
- * turns. */
+/* Lets go: watches and descriptors. Its group stays, unless it has drained. Orders in line are dropped. Memory goes
+ * with the loop's next turns. */
 void claim_release(claim *c);
 
+/*
+ * Where membership goes by names: takes up the program that an earlier agent took in, if it is that one still. It was
+ * let in then, and is not asked for its user again. STATUS_NO_MEMORY; else what cannot be found has ended.
+ */
+int claim_rejoin(claim *c, process_name root);
 void claim_enter(claim *c, claim_order *order); /* these three take the order's pidfd, and answer */
 void claim_empty(claim *c, claim_order *order);
 void claim_limit(claim *c, claim_order *order);

@@ -83,10 +83,21 @@ static int attach(claim *c, const claim_order *order, entry *ret, claim_answer *
     return r;
 }
 
+/* What another agent would know it by, where membership goes by names, of which a program that ran before has none. */
+static process_name name_of(const claim *c, const claim_order *order, pid_t pid)
+{
+    process_name name = {0};
+    uint64_t start;
+    if (order->running && claim_ops(c)->members_by_watch && procfs_start(c->world->backend->proc, pid, &start) == 0)
+        name = (process_name){.pid = pid, .start = start};
+    return name;
+}
+
 static void enter_now(claim *c, claim_order *order, const claim_answer *before)
 {
     claim_answer a = *before;
     entry e;
+    a.root = (process_name){0};
     a.status = attach(c, order, &e, &a);
     if (a.status == 0) {
         c->entered_pid = e.pid;
@@ -94,6 +105,7 @@ static void enter_now(claim *c, claim_order *order, const claim_answer *before)
         if (!c->entered)
             c->entered_at = uv_now(c->world->loop);
         c->entered = true;
+        a.root = name_of(c, order, e.pid);
         claim_sample_soon(c);
         if (claim_ops(c)->members_by_watch)
             (void)claim_sweep(c, false);

@@ -3,6 +3,8 @@
  */
 #include "agent/claim_inner.h"
 
+#include "base/status.h"
+
 #define SAMPLED_WELL_MS       2000u /* of a task's life: then its samples say enough */
 #define BROUGHT_PROCESSES_MAX 64u   /* of one claim: walking their pages takes time */
 #define SMALL_TASK            MIB(1)
@@ -95,6 +97,8 @@ int claim_measure(claim *c, pids *processes)
     int r = 0;
     if (processes)
         r = claim_ops(c)->processes(c->group, processes);
+    if (r == STATUS_BUSY)
+        r = 0; /* whoever does not show yet that it belongs here is counted when it does */
     if (r == 0)
         r = claim_ops(c)->use(c->group, &used);
     if (r < 0)

@@ -292,6 +292,12 @@ static void claims_open(claims *all, claim_order *order)
         claim_undo(c); /* its process may not enter: leave no trace */
 }
 
+/* A process in the middle of its exec shows no name: a claim in which nobody was seen is looked at again. */
+static bool emptiness_takes_time(const claims *all)
+{
+    return all->world.backend->ops->members_by_watch;
+}
+
 /*
  * One of the live set. Its group may have vanished with a crash between commit and order, or while a host slept.
  * Without memory the claim would be missing from the set: then the whole set is asked for again.
@@ -302,8 +308,15 @@ static int claims_expect(claims *all, claim_order *order)
     int r = 0;
     if (order->generation == 0 || order->bytes == 0)
         return 0;
-    if (!c)
-        r = claims_add(all, order, !order->ending, &c);
+    if (!c) {
+        r = claims_add(all, order, !order->ending || emptiness_takes_time(all), &c);
+        if (r == 0)
+            r = claim_rejoin(c, order->root);
+        if (r < 0 && c) {
+            forget(all, claims_at(all, c->generation));
+            c = NULL;
+        }
+    }
     if (r == STATUS_NOT_FOUND) {
         all->world.sink.drained(all->world.sink.context, &(claim_view){.generation = order->generation});
         return 0;
@@ -327,7 +340,7 @@ static int claims_expect(claims *all, claim_order *order)
 static int claims_end(claims *all, claim_order *order)
 {
     claim *c = *claims_at(all, order->generation);
-    int r = c ? 0 : claims_add(all, order, false, &c);
+    int r = c ? 0 : claims_add(all, order, emptiness_takes_time(all), &c);
     if (r == 0)
         claim_end(c, order->kill);
     else if (r == STATUS_NOT_FOUND)
@@ -392,7 +405,7 @@ int claims_others(const claims *all, uint64_t but, pid_t wanted, pids *to, uint6
             if (c->generation == but)
                 continue;
             r = all->world.backend->ops->processes(c->group, &inside);
-            r = r == STATUS_NOT_FOUND ? 0 : r;
+            r = r == STATUS_NOT_FOUND || r == STATUS_BUSY ? 0 : r;
             if (pids_has(&inside, wanted))
                 holder = c->generation;
             for (uint32_t k = 0; r == 0 && k < inside.count; k++)

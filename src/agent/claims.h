@@ -12,7 +12,8 @@
 typedef struct claims claims;
 
 int claims_create(claims **ret, uv_loop_t *loop, backend *b, watchpid *set, const claim_sink *sink);
-/* Lets go of every claim; groups and processes stay. The loop must run once more, for the handles. */
+/* Lets go of every claim; processes stay, and groups but those that have drained. The loop must run once more, for the
+ * handles. */
 void claims_stop(claims *all);
 void claims_destroy(claims *all);
 

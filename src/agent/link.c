@@ -94,6 +94,8 @@ static void on_answer(void *context, const claim_order *order, const claim_answe
     message.cause = answer->cause;
     message.peak = answer->peak;
     message.other = answer->other;
+    message.root_pid = answer->root.pid;
+    message.root_start = answer->root.start;
     assert(types[order->kind]);
     send_message(l, types[order->kind], &message.base);
 }
@@ -216,6 +218,7 @@ static int take_order(agent_link *l, frame *f)
     order.kill = body->kill;
     order.ending = body->ending;
     order.running = body->running;
+    order.root = (process_name){.pid = body->root_pid, .start = body->root_start};
     return claims_order(l->claims, &order);
 }
 

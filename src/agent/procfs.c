@@ -214,6 +214,26 @@ int procfs_share(const procfs *p, pid_t pid, bytes_t *ret)
     return 0;
 }
 
+int procfs_start(const procfs *p, pid_t pid, uint64_t *ret)
+{
+    enum { AFTER_NAME = 20 }; /* fields between the program's name, which may hold anything, and the start */
+    char path[64];
+    snprintf(path, sizeof path, "%d/stat", pid);
+    int r = read_text(p, path);
+    if (r < 0)
+        return r;
+    const char *at = strrchr(text, ')');
+    for (int i = 0; at && i < AFTER_NAME; i++)
+        at = strchr(at + 1, ' ');
+    char *end = NULL;
+    errno = 0;
+    uint64_t start = at ? strtoull(at + 1, &end, 10) : 0;
+    if (!at || end == at + 1 || errno)
+        return STATUS_CORRUPT;
+    *ret = start;
+    return 0;
+}
+
 int procfs_oom_adjust(const procfs *p, pid_t pid, int *ret)
 {
     char path[64];

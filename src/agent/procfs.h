@@ -36,6 +36,12 @@ int pids_add(pids *p, pid_t pid);          /* STATUS_NO_MEMORY; beyond PIDS_MAX 
 bool pids_has(const pids *p, pid_t pid);
 void pids_free(pids *p);
 
+/* A process, for sure within one boot: a pid is reused. */
+typedef struct {
+    pid_t pid;      /* 0 = none */
+    uint64_t start; /* in clock ticks since boot */
+} process_name;
+
 typedef struct {
     bytes_t total, available;
 } procfs_memory;
@@ -63,6 +69,7 @@ int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret);
  * STATUS_DENIED for another user's process.
  */
 int procfs_share(const procfs *p, pid_t pid, bytes_t *ret);
+int procfs_start(const procfs *p, pid_t pid, uint64_t *ret); /* in clock ticks since boot */
 int procfs_oom_adjust(const procfs *p, pid_t pid, int *ret);
 
 /* The pid behind a pidfd of this process, as this process sees it. STATUS_DEAD when it has none any more. */

@@ -18,6 +18,7 @@
 
 #define SCAN_FRESH_MS 100
 #define UNSURE_MS     1000 /* an exec takes less: who shows no environment for longer has none */
+#define DOUBT_MS      200  /* an exec begins this soon after its gate: until then a process shows what it was before */
 #define KTHREADD      2    /* the parent of all kernel threads */
 
 typedef struct {
@@ -48,9 +49,10 @@ struct watch_group {
     watch_group *next;
     member *members;
     uint32_t count, capacity;
-    bool stale;       /* a member died since the last scan */
-    uint64_t died_ms; /* when a member was last found dead */
-    uid_t uid;        /* of its first member */
+    bool stale;           /* a member died since the last scan */
+    uint64_t died_ms;     /* when a member was last found dead; or none when it was opened */
+    uint64_t doubt_until; /* opened with nobody in it: an earlier agent's process may be about to run exec */
+    uid_t uid;            /* of its first member */
 };
 
 static watch_group *watch_of(group *g)
@@ -171,6 +173,7 @@ static int watch_keep(watch_group *g, pid_t pid, int pidfd)
         g->capacity = capacity;
     }
     g->members[g->count++] = (member){.pid = pid, .pidfd = pidfd};
+    g->doubt_until = 0;
     return 0;
 }
 
@@ -285,6 +288,10 @@ static int watch_open(backend *b, uint64_t gen, bytes_t limit, bool make, group 
         watch_close(&g->base);
         return r;
     }
+    if (!found) {
+        g->died_ms = clock_ms();
+        g->doubt_until = g->died_ms + DOUBT_MS;
+    }
     *ret = &g->base;
     *ret_made = !found;
     return 0;
@@ -311,12 +318,21 @@ static int watch_attach(group *base, pid_t pid)
     return watch_keep(g, pid, pidfd);
 }
 
-/* A member's child that runs exec just now shows no name for a moment: emptiness is not believed before it is over. */
+/*
+ * A process that runs exec just now shows no name for a moment, and the name of what it was before until then: while
+ * that can be, emptiness is not believed.
+ */
+static bool may_hide(const watch_group *g)
+{
+    uint64_t now = clock_ms();
+    return now < g->doubt_until || (((const watcher *)g->base.owner)->unsure && now - g->died_ms < UNSURE_MS);
+}
+
 static int watch_processes(group *base, pids *to)
 {
     watch_group *g = watch_of(base);
     int r = watch_look(g);
-    if (r == 0 && g->count == 0 && ((watcher *)base->owner)->unsure && clock_ms() - g->died_ms < UNSURE_MS)
+    if (r == 0 && g->count == 0 && may_hide(g))
         return STATUS_BUSY;
     for (uint32_t i = 0; r == 0 && i < g->count; i++)
         r = pids_add(to, g->members[i].pid);

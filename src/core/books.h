@@ -191,8 +191,10 @@ struct claim {
     session_id opener;
     request_no opened_by;
     char command[COMMAND_MAX];
+    claim_root root;
     bool kill; /* its processes are to die */
     /* soft */
+    ms_t look_at; /* what `due` is armed with: closing_until, or later, once that has passed: looked at again */
     bytes_t used, peak;
     uint32_t processes;
     bool told; /* its agent has told of use and processes in this life of the broker */

@@ -181,7 +181,9 @@ static int check_claim(const core *c, const claim *k, char *why, size_t why_size
 {
     bool ends = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
     REQUIRE(ends == (k->closing_until != MS_NEVER), "I10: a claim that ends has no deadline: claim", k->gen.v);
-    REQUIRE(armed(&k->due, k->closing_until), "I10: deadline of a claim: claim", k->gen.v);
+    REQUIRE(armed(&k->due, k->look_at), "I10: deadline of a claim: claim", k->gen.v);
+    REQUIRE(k->look_at >= k->closing_until, "I10: a claim is looked at before its deadline: claim", k->gen.v);
+    REQUIRE(ends == (k->look_at != MS_NEVER), "I10: a claim that ends is never looked at: claim", k->gen.v);
     REQUIRE((k->chunks == 0) == (k->allocation->gated == k), "a claim of no chunks is not known as such: claim",
             k->gen.v);
     REQUIRE(table_get(&c->claim_gens, k->gen.v) == k && k->gen.v <= c->counters.generation,

@@ -36,7 +36,7 @@ claim *claim_create(core *c, generation gen, allocation *a, host *h, chunks_t ch
     k->holding = x;
     k->host = h;
     claim_set_chunks(k, chunks);
-    k->closing_until = MS_NEVER;
+    k->closing_until = k->look_at = MS_NEVER;
     k->since = c->now;
     heap_node_init(&k->due, DUE_CLAIM);
     mark_init(&k->mark);
@@ -62,6 +62,12 @@ void claim_set_chunks(claim *k, chunks_t chunks)
         a->gated = k;
 }
 
+void claim_deadline(core *c, claim *k, ms_t until)
+{
+    k->closing_until = k->look_at = until;
+    heap_set(&c->deadlines, &k->due, until);
+}
+
 void claim_set_state(core *c, claim *k, claim_state state)
 {
     switch (state) {
@@ -80,8 +86,7 @@ void claim_set_state(core *c, claim *k, claim_state state)
     }
     k->state = state;
     bool armed = state == CLAIM_CLOSING || state == CLAIM_QUARANTINED;
-    k->closing_until = armed ? c->now + c->timers.quarantine_ms : MS_NEVER;
-    heap_set(&c->deadlines, &k->due, k->closing_until);
+    claim_deadline(c, k, armed ? c->now + c->timers.quarantine_ms : MS_NEVER);
     mark_claim(c, k);
 }
 
@@ -106,8 +111,7 @@ void claim_order_end(core *c, claim *k, bool kill)
         if (list_empty(&k->allocation->push_node))
             allocation_touch(c, k->allocation);
     } else if (more && k->state == CLAIM_CLOSING) {
-        k->closing_until = c->now + c->timers.quarantine_ms;
-        heap_set(&c->deadlines, &k->due, k->closing_until);
+        claim_deadline(c, k, c->now + c->timers.quarantine_ms);
         mark_claim(c, k);
     }
     if (more && k->host->connected)
@@ -251,9 +255,10 @@ void claim_due(core *c, claim *k)
     if (k->state == CLAIM_CLOSING && known && (k->kill || (k->told && k->processes == 0))) {
         quarantine(c, k);
     } else {
-        k->closing_until = c->now + c->timers.quarantine_ms;
-        heap_set(&c->deadlines, &k->due, k->closing_until);
-        mark_claim(c, k);
+        /* It may live for days: that its time has passed is in the journal, and that it is looked at again needs no
+         * record. */
+        k->look_at = c->now + c->timers.quarantine_ms;
+        heap_set(&c->deadlines, &k->due, k->look_at);
     }
     if (k->state == CLAIM_QUARANTINED && known)
         emit_order(c, ORDER_END, k)->kill = true; /* looked at again */
@@ -299,6 +304,14 @@ static void reply_end(core *c, pending *p, const claim *k, const event_claim_ans
     fill_end(pending_reply(c, p, outcome_of(k, e, status)), e);
 }
 
+static void root_keep(core *c, claim *k, claim_root root)
+{
+    if (root.pid <= 0 || (root.pid == k->root.pid && root.start == k->root.start))
+        return;
+    k->root = root;
+    mark_claim(c, k);
+}
+
 void claim_on_opened(core *c, const event_claim_answer *e)
 {
     claim *k = claim_there(c, e->gen, e->host);
@@ -317,6 +330,7 @@ void claim_on_opened(core *c, const event_claim_answer *e)
         end(c, k, CAUSE_EXIT, true, false); /* its reply said so: there never was a claim that could end */
         return;
     }
+    root_keep(c, k, e->root);
     claim_set_state(c, k, CLAIM_OPEN);
     if (p)
         pending_reply(c, p, (outcome){.allocation = k->allocation->id, .claim = k->gen, .chunks = k->chunks});
@@ -333,6 +347,7 @@ void claim_on_entered(core *c, const event_claim_answer *e)
         reply_end(c, p, k, e, agent_status(e->status));
         return;
     }
+    root_keep(c, k, e->root);
     /* Not journaled, task after task: asked again, the agent finds the process inside, and tells the same end again. */
     fill_end(pending_tell(c, p, outcome_of(k, e, STATUS_OK)), e);
 }

@@ -34,6 +34,9 @@ void claim_set_chunks(claim *k, chunks_t chunks);
 /* The only place where states change. */
 void claim_set_state(core *c, claim *k, claim_state state);
 
+/* Arms it, without a record. MS_NEVER: disarms. */
+void claim_deadline(core *c, claim *k, ms_t until);
+
 /* Nothing enters any more; with kill its processes die. Idempotent. */
 void claim_order_end(core *c, claim *k, bool kill);
 /* Kills the claim of 0 chunks of an allocation that is over, if it has one. Idempotent. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/books.h"
+#include "core/claim.h"
 #include "core/emit.h"
 #include "core/plan.h"
 #include "core/recall.h"
@@ -144,8 +145,7 @@ static void rearm(core *c)
     {
         if (k->closing_until == MS_NEVER)
             continue;
-        k->closing_until = c->now + c->timers.quarantine_ms;
-        heap_set(&c->deadlines, &k->due, k->closing_until);
+        claim_deadline(c, k, c->now + c->timers.quarantine_ms);
         mark_claim(c, k);
     }
     list_each(r, &c->recall_list, recall, node)

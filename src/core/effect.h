@@ -115,6 +115,7 @@ typedef struct {
     bool fresh;         /* ENTER: as ORDER_EMPTY first */
     bool kill;          /* END, EXPECT */
     bool ending;        /* EXPECT */
+    claim_root root;    /* EXPECT */
     uint64_t handle;    /* the daemon's name for a pidfd; 0 = none */
     uint64_t tag;       /* echoed in the answer */
 } effect_order;

@@ -308,6 +308,7 @@ void record_of_claim(const claim *k, core_record *ret)
     r->opener = k->opener;
     r->opened_by = k->opened_by;
     memcpy(r->command, k->command, sizeof(k->command));
+    r->root = k->root;
 }
 
 void record_of_recall(const recall *r, core_record *ret)

@@ -98,6 +98,7 @@ typedef struct {
     claim_cause cause; /* of the task that ended: ENTERED after fresh, EMPTIED */
     bytes_t peak;
     generation other; /* status CLAIMED: the claim that has the process */
+    claim_root root;  /* of a process that ran before: to be given back in ORDER_EXPECT */
 } event_claim_answer;
 
 typedef struct {

@@ -245,6 +245,7 @@ static void expect(core *c, claim *k)
 {
     effect_order *o = emit_order(c, ORDER_EXPECT, k);
     o->ending = k->state == CLAIM_CLOSING || k->state == CLAIM_QUARANTINED;
+    o->root = k->root;
     o->kill = o->ending && k->kill; /* in this order: an END before READY is refused */
     if (k->state == CLAIM_OPENING && !pending_used(&k->pendings[PENDING_OPEN]))
         claim_set_state(c, k, CLAIM_OPEN); /* its group is made, if it was not */

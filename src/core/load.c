@@ -207,12 +207,12 @@ static int load_claim(core *c, const record_claim *r)
     claim_set_chunks(k, r->chunks);
     k->state = r->state;
     claim_count(c, k, true);
-    k->closing_until = r->closing_until;
     k->kill = r->kill;
-    heap_set(&c->deadlines, &k->due, r->closing_until);
+    claim_deadline(c, k, r->closing_until);
     k->opener = r->opener;
     k->opened_by = r->opened_by;
     memcpy(k->command, r->command, sizeof(k->command));
+    k->root = r->root;
     session *opener = session_find(c, r->opener);
     if (opener)
         raise_to(&opener->highest.v, r->opened_by.v);

@@ -199,6 +199,16 @@ static void holding_fields(codec *c, record_holding *r)
     u64(c, &r->returning_until);
 }
 
+/* At the end of a claim, and only if there is one: the same claim is the same bytes in every journal. */
+static void root_fields(codec *c, claim_root *r)
+{
+    if (c->to ? r->pid == 0 : c->failed || c->at == c->size)
+        return;
+    i32(c, &r->pid);
+    u64(c, &r->start);
+    c->failed |= r->pid <= 0;
+}
+
 static void claim_fields(codec *c, record_claim *r)
 {
     u64(c, &r->gen.v);
@@ -211,6 +221,7 @@ static void claim_fields(codec *c, record_claim *r)
     u64(c, &r->opener.v);
     u64(c, &r->opened_by.v);
     text(c, r->command, sizeof(r->command));
+    root_fields(c, &r->root);
 }
 
 static void recall_fields(codec *c, record_recall *r)

@@ -119,6 +119,15 @@ typedef struct {
     ms_t returning_until; /* looked at again then, else MS_NEVER */
 } record_holding;
 
+/*
+ * A program that ran before its claim took it in carries no name of it: where membership goes by names, its agent
+ * knows it by this. Within one boot of the host no two processes have the same.
+ */
+typedef struct {
+    int32_t pid;    /* 0 = none */
+    uint64_t start; /* in clock ticks since boot */
+} claim_root;
+
 typedef struct {
     generation gen;
     allocation_id allocation;
@@ -130,6 +139,7 @@ typedef struct {
     session_id opener;  /* whose request made it: a repeated request finds it (I12) */
     request_no opened_by;
     char command[COMMAND_MAX];
+    claim_root root; /* absent in most records, and in those of older journals */
 } record_claim;
 
 typedef struct {

@@ -124,6 +124,8 @@ void link_order_add(broker *b, const effect_order *order)
     o->claim.kill = order->kill;
     o->claim.ending = order->ending;
     o->claim.running = order->running;
+    o->claim.root_pid = order->root.pid;
+    o->claim.root_start = order->root.start;
     if (order->handle == LINK_HANDLE && b->pidfd >= 0)
         o->fd = fcntl(b->pidfd, F_DUPFD_CLOEXEC, 3); /* without one the agent says that there is no process */
 }
@@ -313,7 +315,8 @@ static int take_answer(broker *b, const frame *f, event_kind kind)
                                         .tag = m->tag,
                                         .cause = m->cause <= CAUSE_KILLED ? m->cause : CAUSE_EXIT,
                                         .peak = m->peak,
-                                        .other = {m->other}};
+                                        .other = {m->other},
+                                        .root = {m->root_pid, m->root_start}};
     b->link.refusal.tag = m->status < 0 ? m->tag : 0;
     b->link.refusal.text = m->text;
     broker_step(b, &event);

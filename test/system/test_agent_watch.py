@@ -1,5 +1,6 @@
 """The agent where it can limit nothing: as an ordinary user, membership by process tree and environment."""
 import os
+import subprocess
 import sys
 import time
 
@@ -8,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 from agent_link import CAUSE_EXIT, CAUSE_KILLED, MIB, Agent, Gated, groups  # noqa: E402
 from granary_wire import pb  # noqa: E402
+from processes import start_time  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 NOBODY = 65534
@@ -147,4 +149,72 @@ def test_tasks_outlive_the_agent_and_are_found_again(books, gated):
     assert list(second.use_of(7, lambda u: u.processes == 1).pids) == [task.pid]
     assert second.finish_claim(7).cause == CAUSE_KILLED
     assert task.wait() == -9
+    assert second.stop() == 0
+
+
+@pytest.fixture
+def nameless():
+    """A program of an ordinary user that runs already."""
+    child = subprocess.Popen(["/bin/sleep", "60"], user=NOBODY)
+    yield child
+    child.kill()
+    child.wait()
+
+
+def taken_in(books, gen, child):
+    """An agent that took it in and was killed, and what it told of it."""
+    first = Agent(books, uid=NOBODY).begin()
+    pidfd = os.pidfd_open(child.pid)
+    answer = first.open(gen, uid=NOBODY, fd=pidfd, running=True)
+    os.close(pidfd)
+    assert (answer.status, answer.root_pid, answer.root_start) == (0, child.pid, start_time(child.pid))
+    first.kill()
+    return answer
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_a_program_without_a_name_is_taken_up_again(books, nameless, ending):
+    told = taken_in(books, 7, nameless)
+    second = Agent(books, uid=NOBODY)
+    second.begin(7, [second.claim(7, uid=NOBODY, ending=ending, root_pid=told.root_pid, root_start=told.root_start)])
+    assert list(second.use_of(7, lambda u: u.processes == 1).pids) == [nameless.pid]
+    if not ending:
+        second.end(7)
+    assert second.no_drained(7, 0.5)
+    nameless.kill()
+    nameless.wait()
+    second.drained(7)
+    second.close_claim(7)
+    assert second.stop() == 0
+
+
+def test_another_process_of_the_same_number_is_left_alone(books, nameless):
+    told = taken_in(books, 7, nameless)
+    second = Agent(books, uid=NOBODY)
+    second.begin(7, [second.claim(7, uid=NOBODY, kill=True, ending=True, root_pid=told.root_pid,
+                                  root_start=told.root_start + 1)])
+    second.drained(7)
+    second.close_claim(7)
+    assert second.stop() == 0
+    assert nameless.poll() is None
+
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOME": "/"}], ids=["in the middle of it", "before it"])
+def test_who_runs_exec_while_the_agent_starts_is_not_missed(books, environment):
+    """It shows no environment, as in the middle of an exec; or that of the program before, without a name."""
+    code = ("import os, time; print('on', flush=True); time.sleep(0.12); "
+            f"os.execve('/bin/sleep', ['sleep', '60'], {{'GRANARY_CLAIM': '{books}.7'}})")
+    second = Agent(books, uid=NOBODY)
+    child = subprocess.Popen([PYTHON, "-S", "-c", code], user=NOBODY, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "on\n"
+        second.begin(7, [second.claim(7, uid=NOBODY, ending=True)])
+        assert list(second.use_of(7, lambda u: u.processes == 1).pids) == [child.pid]
+        assert second.no_drained(7, 0.3)
+    finally:
+        child.kill()
+        child.wait()
+    second.drained(7)
+    second.close_claim(7)
     assert second.stop() == 0

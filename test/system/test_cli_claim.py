@@ -109,6 +109,47 @@ def test_it_stays_in_the_books_when_a_daemon_is_killed(broker, program, part):
     end(broker, child)
 
 
+@pytest.fixture
+def ordinary(make_broker):
+    """A broker of an ordinary user, who can limit nothing here, and that user's program, which runs already."""
+    plain = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    broker = make_broker(start=False, prefix=plain)
+    os.chmod(broker.folder, 0o777)
+    broker.start()
+    assert broker.snapshot()["hosts"][0]["enforcement"] == "watch"
+    clean = {name: value for name, value in broker.env.items() if name != "GRANARY_CLAIM"}
+    child = subprocess.Popen([*plain, PYTHON, "-c", "import time; b = bytearray(40 << 20); print('ready', flush=True); time.sleep(600)"],
+                             env=clean, stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    subprocess.run([*plain, GRANARY, "claim", "--pid", str(child.pid), "-m", "100M"], env=broker.env, check=True,
+                   timeout=60, capture_output=True)
+    wait_held(broker, child)
+    yield broker, child
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+@pytest.mark.parametrize("parts", [[AGENT], [BROKER], [AGENT, BROKER], [SUPERVISOR], [AGENT, AGENT]], ids="+".join)
+def test_it_stays_where_only_names_tell_who_belongs(ordinary, parts):
+    """It carries no name: the books know its number and its start."""
+    broker, child = ordinary
+    before = held_by(broker.snapshot(), child)
+    for part in parts:
+        broker.kill(part)
+    if parts == [SUPERVISOR]:
+        broker.restart()
+    s = broker.wait(lambda s: held_by(s, child) and s["hosts"][0]["state"] == "up", what="the program after a restart")
+    after = held_by(s, child)
+    assert (after["id"], after["claims"][0]["id"], after["chunks"]) == (before["id"], before["claims"][0]["id"], 1)
+    sequence = s["sequence"]
+    s = broker.wait(lambda s: s["sequence"] > sequence + 2, what="more samples")
+    assert held_by(s, child)["claims"][0]["used"] > 40 * MIB and s["hosts"][0]["granted"] == 100 * MIB
+    broker.check()
+    end(broker, child)
+    assert broker.snapshot()["hosts"][0]["granted"] == 0
+
+
 def test_it_ends_in_the_books_though_it_ended_while_nobody_looked(broker, program):
     child = program()
     assert claim(broker, child).returncode == 0

@@ -1,5 +1,6 @@
 """granary harvest on a real broker: inputs, output, limits, recalls, ends."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import pytest
 
 import processes
+from broker import BIN
 
 HOLD = os.path.join(os.path.dirname(__file__), "..", "..", "demo", "hold.py")
 EAT = "b = bytearray(int(float({!r}) * (1 << 20)))\nfor i in range(0, len(b), 4096): b[i] = 1\n"
@@ -314,3 +316,21 @@ def test_results_and_tag(broker):
     assert sorted(os.listdir(os.path.join(folder, "2-b"))) == ["meta", "stderr", "stdout"]
     with open(os.path.join(folder, "2-b", "meta"), encoding="utf-8") as file:
         assert "exit\t1\n" in file.read()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_use_beyond_the_lease_is_told_once_for_a_task_and_counted(make_broker):
+    plain = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    broker = make_broker(start=False, prefix=plain)
+    os.chmod(broker.folder, 0o777)
+    broker.start()
+    code = "import sys, time; b = bytearray(int(sys.argv[1]) << 20); time.sleep(0.3)"
+    done = subprocess.run([*plain, os.path.join(BIN, "granary"), "harvest", "-m", "16M", "-j", "1", "--", "/usr/bin/python3",
+                           "-S", "-c", code, ":::", "1", "40", *["1"] * 2], env=broker.env, capture_output=True, text=True,
+                          timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "of its lease" in line]
+    assert len(told) == 1 and re.fullmatch(r"granary harvest: task 2 used 4\d(\.\d)?M, more than the 16M of its lease: "
+                                           r"this host only measures \('granary hosts' says why\)", told[0]), done.stderr
+    assert "1 task used more than was leased" in done.stderr
+    broker.wait_idle()

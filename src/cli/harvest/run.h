@@ -75,9 +75,10 @@ typedef struct {
     uint64_t stats_ms; /* when to look at them again while no seat is used */
     uint32_t want;     /* as last told to the pool */
     const char *host;
-    bool lost;         /* the broker is gone */
-    uint64_t pause_ms; /* nothing is started before: the host's agent is away */
-    uint32_t refusals; /* entries that it could not carry out, one after another */
+    bool lost;           /* the broker is gone */
+    uint64_t pause_ms;   /* nothing is started before: the host's agent is away */
+    uint32_t told_above; /* tasks that used more than their chunks, as told while it runs */
+    uint32_t refusals;   /* entries that it could not carry out, one after another */
 
     harvest_spool spool;
     harvest_printer printer;

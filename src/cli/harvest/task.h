@@ -42,6 +42,7 @@ struct harvest_task {
     task_stop stop;
     int exit_code, signal;
     bool oom;
+    bool told_above; /* that it used more than its chunks; also of an earlier attempt */
     uint64_t peak;
 };
 

@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "cli/exits.h"
 #include "cli/harvest/results.h"
 #include "cli/launch.h"
 
-#define SHORT_MS      200.0 /* tasks below this are forked ahead */
-#define GATE_DEATHS   3u
-#define KILLED_RERUNS 3u
+#define SHORT_MS       200.0 /* tasks below this are forked ahead */
+#define GATE_DEATHS    3u
+#define KILLED_RERUNS  3u
+#define ABOVE_TOLD_MAX 10u /* lines about tasks that use too much */
 
 /* ---- queues ---- */
 
@@ -184,6 +186,28 @@ static void count_end(harvest_run *run, const harvest_task *task)
     }
 }
 
+/* Where nothing limits a task: what it used beyond its chunks was foreign memory. Once for a task, and for so many. */
+static void tell_above(harvest_run *run, harvest_task *task)
+{
+    const uint64_t limit = task->chunks * run->options->chunk_size;
+    char used[SIZE_TEXT_MAX], leased[SIZE_TEXT_MAX];
+
+    if (task->oom || task->peak <= limit)
+        return;
+    run->counts.above++;
+    if (run->options->quiet || task->told_above || run->told_above > ABOVE_TOLD_MAX)
+        return;
+    task->told_above = true;
+    harvest_report_clear(&run->report);
+    if (run->told_above++ == ABOVE_TOLD_MAX)
+        fputs("granary harvest: more tasks use more than is leased for them: they are counted at the end\n", stderr);
+    else
+        fprintf(stderr,
+                "granary harvest: task %" PRIu64 " used %s, more than the %s of its lease: this host only measures "
+                "('granary hosts' says why)\n",
+                task->seq, size_format(task->peak, used), size_format(limit, leased));
+}
+
 void harvest_work_ended(harvest_run *run, harvest_task *task, const granary_claim_end *end)
 {
     if (harvest_task_close(task, &run->nursery) < 0)
@@ -195,7 +219,7 @@ void harvest_work_ended(harvest_run *run, harvest_task *task, const granary_clai
         run->counts.died++;
         run->counts.died_with = limit > run->counts.died_with ? limit : run->counts.died_with;
     }
-    run->counts.above += !task->oom && task->peak > task->chunks * run->options->chunk_size;
+    tell_above(run, task);
     if (task->peak > 0 && !task->oom)
         harvest_peaks_add(&run->report.peaks, task->peak);
     run->mean_ms += ((double)task->runtime_ms - run->mean_ms) / 8;

@@ -128,6 +128,21 @@ static void oom_adjust(void **state)
     assert_int_equal(procfs_oom_adjust(&f->proc, 7, &adjust), STATUS_CORRUPT);
 }
 
+static void when_it_started(void **state)
+{
+    fixture *f = *state;
+    uint64_t start = 5;
+    tree_text(&f->tree, "7/stat", "7 (a) b (c) S 1 7 7 0 -1 4194304 101 0 0 0 1 2 3 4 20 0 1 0 1706706 3133440 394\n");
+    assert_int_equal(procfs_start(&f->proc, 7, &start), 0);
+    assert_int_equal(start, 1706706);
+    tree_text(&f->tree, "7/stat", "7 (a) S 1 7 7 0 -1 4194304\n");
+    assert_int_equal(procfs_start(&f->proc, 7, &start), STATUS_CORRUPT);
+    tree_text(&f->tree, "7/stat", "7\n");
+    assert_int_equal(procfs_start(&f->proc, 7, &start), STATUS_CORRUPT);
+    assert_int_equal(procfs_start(&f->proc, 4711, &start), STATUS_DEAD);
+    assert_int_equal(start, 1706706);
+}
+
 static void the_pid_behind_a_pidfd(void **state)
 {
     fixture *f = *state;
@@ -227,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_process, setup, teardown),
         cmocka_unit_test_setup_teardown(the_share_of_a_process, setup, teardown),
         cmocka_unit_test_setup_teardown(oom_adjust, setup, teardown),
+        cmocka_unit_test_setup_teardown(when_it_started, setup, teardown),
         cmocka_unit_test_setup_teardown(the_pid_behind_a_pidfd, setup, teardown),
         cmocka_unit_test_setup_teardown(children, setup, teardown),
         cmocka_unit_test_setup_teardown(every_process, setup, teardown),

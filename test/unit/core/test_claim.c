@@ -505,6 +505,71 @@ static void test_gated_in_vain(void **state)
     world_close(&w);
 }
 
+/* A program that lives on in a claim that is told to end: looked at again and again, with one record. */
+static void test_a_long_end_is_one_record(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    world_claim(&w, s, a, h, 1, &g);
+    core_event e = world_request(&w, s, EVENT_CLOSE);
+    e.close.gen = g;
+    world_step(&w, &e);
+    core_event use = {.kind = EVENT_CLAIM_USE, .use = {.host = h, .gen = g, .used = MIB(9), .processes = 1}};
+    world_step(&w, &use);
+    size_t n = w.n_journal;
+    for (int i = 0; i < 5; i++)
+        world_tick(&w, w.timers.quarantine_ms);
+    assert_int_equal(w.n_journal, n);
+    assert_int_equal(world_view(&w, h).quarantine, 0);
+    world_replay(&w);
+    world_restart(&w, true);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    world_sample(&w, h, 0, 0);
+    use.use.processes = 0;
+    world_step(&w, &use);
+    world_tick(&w, w.timers.quarantine_ms);
+    assert_int_equal(world_view(&w, h).quarantine, GIB(1));
+    world_drained(&w, h, g);
+    assert_int_equal(world_view(&w, h).quarantine, 0);
+    world_replay(&w);
+    world_close(&w);
+}
+
+/* What only its number names is given back to a new agent, also by a new broker. */
+static void test_root_is_given_back(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 1, 1, TERM_STAY), &a), 0);
+    core_event e = world_request(&w, s, EVENT_CLAIM);
+    e.claim.id = a;
+    e.claim.host = h;
+    e.claim.chunks = 1;
+    e.claim.handle = 5;
+    world_step(&w, &e);
+    effect_order open = *world_order(&w, ORDER_OPEN, 0);
+    assert_true(open.running);
+    core_event opened = {.kind = EVENT_CLAIM_OPENED,
+                         .answer = {.host = h, .gen = open.gen, .tag = open.tag, .root = {.pid = 4711, .start = 99}}};
+    world_step(&w, &opened);
+    world_restart(&w, true);
+    world_hello(&w, "a", "boot-1", GIB(4));
+    assert_non_null(world_order(&w, ORDER_EXPECT, 0));
+    assert_int_equal(world_order(&w, ORDER_EXPECT, 0)->root.pid, 4711);
+    assert_int_equal(world_order(&w, ORDER_EXPECT, 0)->root.start, 99);
+    world_close(&w);
+}
+
 /* Two such claims in one allocation cannot be in a journal that this core wrote. */
 static void test_gated_loads_once(void **state)
 {
@@ -547,6 +612,8 @@ int main(void)
                                        cmocka_unit_test(test_gated),
                                        cmocka_unit_test(test_gated_stands_for_nothing),
                                        cmocka_unit_test(test_gated_in_vain),
-                                       cmocka_unit_test(test_gated_loads_once)};
+                                       cmocka_unit_test(test_gated_loads_once),
+                                       cmocka_unit_test(test_a_long_end_is_one_record),
+                                       cmocka_unit_test(test_root_is_given_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

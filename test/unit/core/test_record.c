@@ -76,9 +76,34 @@ static void test_torn(void **state)
     assert_int_equal(record_decode(bytes, n, &back, &used), STATUS_CORRUPT);
 }
 
+/* A claim without a root is the bytes that it was before there were roots; one with a root of no process is none. */
+static void test_root_of_a_claim(void **state)
+{
+    (void)state;
+    core_record r = {.kind = RECORD_CLAIM, .claim = {.gen = {9}, .chunks = 2, .state = CLAIM_OPEN, .command = "xz"}},
+                back;
+    uint8_t bytes[RECORD_BYTES_MAX];
+    size_t without = record_encode(&r, bytes, sizeof(bytes)), used;
+    assert_int_equal(bytes[without - 1], 'z'); /* the command ends it */
+    assert_int_equal(record_decode(bytes, without, &back, &used), 0);
+    assert_int_equal(back.claim.root.pid, 0);
+    r.claim.root = (claim_root){.pid = 4711, .start = 1u << 20};
+    size_t n = record_encode(&r, bytes, sizeof(bytes));
+    assert_int_equal(n, without + 2 + 3);
+    assert_int_equal(record_decode(bytes, n, &back, &used), 0);
+    assert_int_equal(used, n);
+    assert_int_equal(back.claim.root.pid, 4711);
+    assert_int_equal(back.claim.root.start, 1u << 20);
+    for (size_t k = 0; k < n; k++)
+        assert_int_equal(record_decode(bytes, k, &back, &used), STATUS_CORRUPT);
+    bytes[without] = bytes[without + 1] = 1; /* process 0, written out */
+    assert_int_equal(record_decode(bytes, n, &back, &used), STATUS_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fixed_bytes), cmocka_unit_test(test_numbers),
-                                       cmocka_unit_test(test_odd_numbers), cmocka_unit_test(test_torn)};
+                                       cmocka_unit_test(test_odd_numbers), cmocka_unit_test(test_torn),
+                                       cmocka_unit_test(test_root_of_a_claim)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
