@@ -17,7 +17,7 @@ static void test_the_welcome_tells_the_world(void **state)
     bench_open(&t, "");
     bench_agent(&t, true);
     const Granary__Welcome *w = bench_join(&t, &c);
-    snprintf(broker_, sizeof broker_, "pid %d, state %s", (int)getpid(), t.directory);
+    snprintf(broker_, sizeof broker_, "pid %d, state %s", (int)getppid(), t.directory);
     assert_int_equal(w->version, PROTOCOL_VERSION);
     assert_int_equal(w->session, 1);
     assert_false(w->reattached);
