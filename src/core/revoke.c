@@ -2,7 +2,7 @@
  * revoke.c - past the notice: chunks are taken by force where the terms allow it, else the recall is overdue.
  *
  * The ladder of what goes first:
- *   1. idle chunks: nothing is destroyed;
+ *   1. idle chunks, and those whose claims are being killed already: nothing is destroyed;
  *   2. the claim with least work destroyed: its bytes times the time since its task entered;
  *   3. the newest claim.
  * Never below min, but for what a person asked: other open recalls ask for no more than is above it (I6).
@@ -53,13 +53,23 @@ static claim *cheapest(const core *c, const recall *r)
     return best;
 }
 
+/* Chunks of claims that are being killed, beyond the debt that their end pays. */
+static chunks_t dying(const holding *x)
+{
+    chunks_t n = 0;
+    if (x->claims)
+        list_each(k, &x->allocation->claims, claim,
+                  allocation_node) if (k->holding == x && k->kill && k->state == CLAIM_CLOSING) n += k->chunks;
+    return n > x->returning ? n - x->returning : 0;
+}
+
 /* Takes what it can. */
 static void revoke(core *c, recall *r)
 {
     allocation *a = r->allocation;
     list_each_safe(x, &a->holdings, holding, node)
     {
-        chunks_t n = holding_idle(x), left = recall_left(r);
+        chunks_t n = holding_idle(x) + dying(x), left = recall_left(r);
         n = n < x->held ? n : x->held;
         n = n < left ? n : left;
         if (n && recall_accepts(r, x->host))
