@@ -170,6 +170,7 @@ struct holding {
     chunks_t scratch;           /* for one event only: sums of extents */
     struct estimate *estimates; /* of the last offer, the soonest first */
     bool offered;
+    bool late; /* what returns has not come in its time: nobody waits for it any more */
     heap_node due;
     list_node node, host_node;
     journal_mark mark;
@@ -280,7 +281,8 @@ struct core {
     uint64_t next_tag;
     uint64_t supply_sequence; /* bumped when something becomes free, or may be asked back */
     supply supply;
-    uint64_t queue_looks;
+    uint64_t queue_looks,
+        queue_held;               /* the last look that held memory for somebody: only the first in turn takes all */
     ms_t queue_whole_at;          /* a long queue is looked at from end to end then */
     bool holdings_full;           /* a waiter was not granted for lack of them */
     bool doubt;                   /* hosts became smaller, or quotas: who waits may never be served */

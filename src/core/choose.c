@@ -220,7 +220,7 @@ static void join(core *c, uint32_t mark)
     }
 }
 
-/* Bytes for the demand on `h` without any recall: free, held for it, and returning for nobody else. */
+/* Bytes for the demand on `h` without any recall: free, held for it, and returning in time for nobody else. */
 static bytes_t at_hand(const demand *d, const host *h)
 {
     bytes_t bytes = h->free;
@@ -228,7 +228,7 @@ static bytes_t at_hand(const demand *d, const host *h)
     {
         if (d->waiter && x->allocation == d->waiter)
             bytes += x->reserved;
-        if (x->returning && (x->freed_for.v == 0 || (d->waiter && x->freed_for.v == d->waiter->id.v)))
+        if (x->returning && !x->late && (x->freed_for.v == 0 || (d->waiter && x->freed_for.v == d->waiter->id.v)))
             bytes += chunk_bytes(x->allocation, x->returning);
     }
     return bytes;

@@ -230,6 +230,11 @@ void claim_cover_debt(core *c, holding *x)
         claim_order_end(c, k, false);
     }
     holding_arm(c, x, c->now + c->timers.returning_ms);
+    if (x->late)
+        return;
+    x->late = true; /* waiters that counted on it may ask others */
+    c->supply_sequence++;
+    c->freed = true;
 }
 
 static void quarantine(core *c, claim *k)

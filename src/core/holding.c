@@ -101,8 +101,10 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
     else
         mark_holding(c, x);
     allocation_relist(c, a);
-    if (!returning)
+    if (!returning) {
         x->freed_for = (allocation_id){0};
+        x->late = false;
+    }
     /* Fewer chunks on a host in trouble: it may be over, or ask for less. */
     if (x->host->draining || x->host->overdraft)
         trouble_mark(c, x->host);
