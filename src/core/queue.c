@@ -81,19 +81,21 @@ static bool grant(core *c, allocation *a)
     return true;
 }
 
+static bool suits(const allocation *a, const host *h)
+{
+    bytes_t least = chunk_bytes(a, allocation_is(a, TERM_ONE_HOST) ? allocation_need(a) : 1);
+    return ledger_placeable(h) && place_accepts(a->terms.filter, h) && ledger_potential(h) >= least;
+}
+
 /* Where memory is gathered for an old waiter: the accepted host with most free that is large enough. */
 static host *gather_at(core *c, allocation *a)
 {
-    if (a->target.v < c->n_hosts && ledger_placeable(&c->hosts[a->target.v]))
+    if (a->target.v < c->n_hosts && suits(a, &c->hosts[a->target.v]))
         return &c->hosts[a->target.v];
-    chunks_t need = allocation_need(a);
-    bytes_t least = chunk_bytes(a, allocation_is(a, TERM_ONE_HOST) ? need : 1);
     host *best = NULL;
     for (uint32_t i = 0; i < c->n_hosts; i++) {
         host *h = &c->hosts[i];
-        if (!ledger_placeable(h) || !place_accepts(a->terms.filter, h) || ledger_potential(h) < least)
-            continue;
-        if (!best || h->free > best->free)
+        if (suits(a, h) && (!best || h->free > best->free))
             best = h;
     }
     if (best)
@@ -109,6 +111,35 @@ static void take_over(core *c, allocation *a, host *h)
                                                             queue_before(a, x->allocation)) holding_unreserve(c, x);
 }
 
+static chunks_t lacks(const allocation *a)
+{
+    uint64_t have = 0, need = allocation_need(a);
+    list_each(x, &a->holdings, holding, node) have += x->reserved / a->terms.chunk_size;
+    return have < need ? (chunks_t)(need - have) : 0;
+}
+
+/*
+ * The same on all its hosts, for one that is spread: each taking makes a chunk more, and who is later in turn never
+ * takes it back.
+ */
+static void take_over_all(core *c, allocation *a)
+{
+    bytes_t size = a->terms.chunk_size;
+    for (list_node *n = a->queue_node.next; n != &c->queue && lacks(a); n = n->next) {
+        allocation *b = container_of(n, allocation, queue_node);
+        list_each_safe(x, &b->holdings, holding, node)
+        {
+            host *h = x->host;
+            const holding *own = holding_find(c, a, h);
+            bytes_t have = own ? own->reserved : 0;
+            if (!x->reserved || !suits(a, h) || (have + h->free + x->reserved) / size == have / size)
+                continue;
+            holding_unreserve(c, x);
+            holding_reserve(c, a, h, chunk_bytes(a, lacks(a)));
+        }
+    }
+}
+
 static void hold_for(core *c, allocation *a)
 {
     bytes_t before_bytes = 0, after = 0;
@@ -121,6 +152,9 @@ static void hold_for(core *c, allocation *a)
         take_over(c, a, h);
         holding_reserve(c, a, h, UINT64_MAX);
     }
+    if (!allocation_is(a, TERM_ONE_HOST) && c->queue_held != c->queue_looks)
+        take_over_all(c, a);
+    c->queue_held = c->queue_looks;
     list_each(x, &a->holdings, holding, node) after += x->reserved;
     if (after > before_bytes)
         emit_note_of(c, NOTE_HELD, a, h, 0)->amount = after;
