@@ -59,16 +59,14 @@ allocation *allocation_create(core *c, allocation_id id, session *owner, user *u
 void allocation_set_state(core *c, allocation *a, allocation_state state)
 {
     assert((a->state == 0 && state != 0) || (a->state == ALLOCATION_WAITING && state == ALLOCATION_LIVE) ||
-           (a->state == ALLOCATION_LIVE && state == ALLOCATION_ENDING) ||
-           (a->state == ALLOCATION_WAITING && state == ALLOCATION_ENDING));
+           (a->state != ALLOCATION_ENDING && state == ALLOCATION_ENDING));
     if (a->state == ALLOCATION_WAITING)
         queue_remove(c, a);
     a->state = state;
     a->wait_until = MS_NEVER;
     if (state == ALLOCATION_WAITING) {
-        bool over = __builtin_add_overflow(c->now, a->terms.wait_ms, &a->wait_until);
-        if (over || a->terms.wait_ms == MS_NEVER)
-            a->wait_until = MS_NEVER;
+        if (__builtin_add_overflow(c->now, a->terms.wait_ms, &a->wait_until))
+            a->wait_until = MS_NEVER; /* wait_ms is MS_NEVER, or as good as that */
         queue_insert(c, a);
     }
     heap_set(&c->deadlines, &a->due, a->wait_until);
@@ -110,11 +108,11 @@ static void hungry_remove(core *c, allocation *a)
 
 static void hungry_insert(core *c, allocation *a)
 {
-    list_node *head = &a->user->hungry, *at = head;
+    list_node *head = &a->user->hungry;
     if (!list_empty(head) && allocation_hungrier(a, container_of(head->next, allocation, hungry_node)))
         list_push(head, &a->hungry_node); /* who gave is the hungriest now */
     else
-        list_insert_sorted(at, a, allocation, hungry_node, allocation_hungrier);
+        list_insert_sorted(head, a, allocation, hungry_node, allocation_hungrier);
     c->n_hungry++;
     c->n_hungry_of[size_class(a)]++;
     c->hungry_sizes |= 1ull << size_class(a);
@@ -222,10 +220,10 @@ static void orphan_look(core *c, allocation *a)
         return;
     list_each(x, &a->holdings, holding, node)
     {
-        if (orphan_gives(a, x) == 0)
-            continue;
-        list_append(&c->sweep, &a->sweep_node);
-        return;
+        if (orphan_gives(a, x)) {
+            list_append(&c->sweep, &a->sweep_node);
+            return;
+        }
     }
 }
 
@@ -252,6 +250,7 @@ void allocation_settle(core *c, allocation *a)
     bool grows = allocation_is(a, TERM_GROWABLE) && a->want > 0 && (a->owner || !allocation_is(a, TERM_STAY));
     if (a->state == ALLOCATION_LIVE && a->held == 0 && !grows) {
         recall_withdraw_all(c, a);
+        recall_withdraw_for(c, a);
         holding_unreserve_all(c, a);
         allocation_set_state(c, a, ALLOCATION_ENDING);
         allocation_touch(c, a);
@@ -305,6 +304,7 @@ static bool sweep_one(core *c, allocation *a)
         else
             holding_release(c, x, n, (allocation_id){0});
     }
+    recall_withdraw_for(c, a);
     holding_unreserve_all(c, a);
     recall_clamp(c, a);
     if (a->want != 0 && !stays) {
@@ -319,12 +319,9 @@ static bool sweep_one(core *c, allocation *a)
 
 void allocation_sweep(core *c)
 {
-    while (!list_empty(&c->sweep)) {
-        if (emit_room(c) < ROOM_FOR_DECISION || !sweep_one(c, container_of(c->sweep.next, allocation, sweep_node))) {
-            c->more = true;
-            return;
-        }
-    }
+    while (!list_empty(&c->sweep) && !c->more)
+        c->more =
+            emit_room(c) < ROOM_FOR_DECISION || !sweep_one(c, container_of(c->sweep.next, allocation, sweep_node));
 }
 
 void allocation_give(core *c, allocation *a, holding *x, chunks_t n, recall *r, bool own)
@@ -470,8 +467,11 @@ void allocation_on_want(core *c, session *s, const core_event *e)
         o.chunks = a->held;
     }
     request_reply(c, s, e->request.number, o);
-    if (o.status == STATUS_OK)
-        allocation_settle(c, a);
+    if (o.status != STATUS_OK)
+        return;
+    if (a->held >= a->want)
+        recall_withdraw_for(c, a);
+    allocation_settle(c, a);
 }
 
 void allocation_on_transfer(core *c, session *s, const core_event *e)

@@ -11,12 +11,12 @@
 
 /*
  * A decision is started only while so many effects are left: all holdings of an allocation change and all recalls of
- * it, or for it, are withdrawn (push, record, end of an older one). One claim, or one new recall, needs far less.
+ * it, and for it, are withdrawn (push, record, end of an older one). One claim, or one new recall, needs far less.
  */
 #define NOTES_MAX         256u /* of one step; more are left out, nobody waits for them */
-#define ROOM_FOR_DECISION 2304u
+#define ROOM_FOR_DECISION 3072u
 #define ROOM_FOR_ONE      512u
-_Static_assert(ROOM_FOR_DECISION >= EXTENTS_MAX + 3 * RECALLS_OPEN + NOTES_MAX + 128, "one decision fits");
+_Static_assert(ROOM_FOR_DECISION >= EXTENTS_MAX + 6 * RECALLS_OPEN + NOTES_MAX + 128, "one decision fits");
 _Static_assert(EFFECTS_MAX > ROOM_FOR_DECISION, "a step that begins empty can decide");
 
 /* Effects that can still be appended when all marks are written. Never negative. */

@@ -17,6 +17,7 @@
 #define FAIRNESS_MAX     64u
 #define FAIRNESS_AT_ONCE 256u /* allocations; with more it is looked at every FAIRNESS_MS */
 #define FAIRNESS_MS      100u
+#define FAIRNESS_TRIES   8u /* so many are looked at in a step, when nobody can give for the hungriest */
 
 bool grow_allowed(core *c, allocation *a)
 {
@@ -109,6 +110,8 @@ static chunks_t grow_one(core *c, allocation *a, chunks_t most)
     chunks_t grown = fits ? holding_grant_plan(c, a) : 0;
     if (grown)
         allocation_touch(c, a);
+    if (grown && a->held >= a->want)
+        recall_withdraw_for(c, a); /* it has all that it wants: nobody need give for it */
     return grown;
 }
 
@@ -203,34 +206,48 @@ static bool at_leisure(core *c)
     return true;
 }
 
-void fairness_settle(core *c)
+/* The hungriest that may grow, but those for whom nobody could give since anything changed. */
+static allocation *hungriest(core *c)
 {
-    allocation *a = NULL;
-    if (!at_leisure(c))
-        return;
+    allocation *best = NULL;
     list_each(u, &c->user_list, user, node)
     {
-        list_each(h, &u->hungry, allocation, hungry_node)
+        list_each(a, &u->hungry, allocation, hungry_node)
         {
-            if (user_room(u) < h->terms.chunk_size || !grow_allowed(c, h))
+            if (a->hopeless == c->supply_sequence || user_room(u) < a->terms.chunk_size || !grow_allowed(c, a))
                 continue;
-            if (!a || goes_first(h, a))
-                a = h;
+            if (!best || goes_first(a, best))
+                best = a;
             break; /* the others come after it */
         }
     }
-    if (!a || c->n_waiting || recall_under_way(a) || a->n_for >= RECALLS_OPEN || a->hopeless == c->supply_sequence ||
-        emit_room(c) < ROOM_FOR_DECISION)
-        return;
-    holding *x = donor_for(c, a);
-    if (!x) {
-        a->hopeless = c->supply_sequence;
-        return;
-    }
-    chunks_t n = price(x, a), times = 1, possible = recall_possible_at(x), size_want = a->want - a->held;
+    return best;
+}
+
+/* Asks the donor for as much as keeps it above `a`. */
+static void even_out(core *c, holding *x, allocation *a)
+{
+    chunks_t n = price(x, a), times = 1, possible = recall_possible_at(x), lacks = a->want - a->held;
     bytes_t gives = chunk_bytes(x->allocation, n);
-    while (times < FAIRNESS_MAX && times < size_want && (uint64_t)n * (times + 1) <= possible &&
+    while (times < FAIRNESS_MAX && times < lacks && (uint64_t)n * (times + 1) <= possible &&
            stays_above(x->allocation, gives * (times + 1), a, chunk_bytes(a, times + 1)))
         times++;
     recall_create(c, x->allocation, RECALL_FOR_FAIRNESS, a, x->host, n * times);
+}
+
+void fairness_settle(core *c)
+{
+    if (c->n_waiting || !at_leisure(c))
+        return;
+    for (uint32_t i = 0; i < FAIRNESS_TRIES && emit_room(c) >= ROOM_FOR_DECISION; i++) {
+        allocation *a = hungriest(c);
+        if (!a || recall_under_way(a) || a->n_for >= RECALLS_OPEN)
+            return;
+        holding *x = donor_for(c, a);
+        if (x) {
+            even_out(c, x, a);
+            return;
+        }
+        a->hopeless = c->supply_sequence;
+    }
 }
