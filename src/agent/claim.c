@@ -198,18 +198,26 @@ static void on_closed(uv_handle_t *handle)
     claim_free(c);
 }
 
+/*
+ * Its group may be removed, if no process is in it. Whether the books know yet that it drained does not matter: a group
+ * that is gone has drained, too.
+ */
+static bool is_over(const claim *c)
+{
+    bytes_t used;
+    if (c->state == CLAIM_ENDING)
+        return claim_ops(c)->use(c->group, &used) == 0 && used <= drain_tolerance(c->chunk_size);
+    return c->state == CLAIM_DRAINED || c->state == CLAIM_CLOSING;
+}
+
 void claim_release(claim *c)
 {
     claim_unlink(c);
     claim_unwatch(c);
     for (uint32_t i = 0; i < GROUP_EVENTS; i++)
         watch_destroy(c->events[i]);
-    /*
-     * Let go before its turn came. One that drained is empty, whether the books know that yet or not: a group that is
-     * gone has drained, too.
-     */
-    if (c->state == CLAIM_CLOSING || c->state == CLAIM_DRAINED)
-        (void)claim_ops(c)->remove(c->group);
+    if (is_over(c))
+        (void)claim_ops(c)->remove(c->group); /* let go before its turn came; else it is gone already, or not empty */
     claim_ops(c)->close(c->group);
     c->released = true;
     uv_close((uv_handle_t *)&c->timer, on_closed);

@@ -438,3 +438,38 @@ def test_books_with_a_path_in_their_name_are_refused(books):
     with pytest.raises(EOFError):
         agent.next(5)
     assert agent.process.wait(5) == 0
+
+
+def test_a_stop_removes_what_has_drained(books, gated):
+    """Its link ends with the broker, so that the word to close does not come."""
+    agent = Agent(books).begin()
+    agent.open(1)
+    task = gated("/bin/true")
+    agent.enter(1, task.pidfd, fresh=True)
+    task.go()
+    assert task.wait() == 0
+    agent.end(1)
+    agent.drained(1)
+    assert agent.stop() == 0
+    assert groups(books) == {}
+
+
+def test_a_stop_leaves_what_lives(books, gated):
+    agent = Agent(books).begin()
+    agent.open(1)
+    task = gated("/bin/sleep", "60")
+    agent.enter(1, task.pidfd, fresh=True)
+    task.go()
+    agent.end(1)
+    agent.sample()  # the order was carried out
+    assert agent.stop() == 0
+    assert [names for names in groups(books).values()] == [["c1"]] and task.process.poll() is None
+    second = Agent(books).begin(1, [])  # the books know no such claim
+    second.notice("its group exists, but the books do not know it; left alone")
+    assert second.stop() == 0
+    task.process.kill()
+    assert task.wait() == -9
+    third = Agent(books).begin(1, [])
+    third.notice("its claim was over; its empty group was removed")
+    assert third.stop() == 0
+    assert groups(books) == {}
