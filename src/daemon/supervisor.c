@@ -207,11 +207,10 @@ static void on_agent_timer(uv_timer_t *timer)
 
 /* ---- deaths ---- */
 
-/* What a child's death means: an exit code of ours to end with, or -1 to start it again. */
-static int death_code(const supervisor *s, const child *c, int status)
+int supervisor_verdict(bool is_broker, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OTHER;
-    if (c == &s->broker && WIFEXITED(status) && code != EXIT_OTHER && code != EXIT_STORE && code <= EXIT_STORE)
+    if (is_broker && WIFEXITED(status) && code != EXIT_OTHER && code != EXIT_STORE && code <= EXIT_STORE)
         return code; /* idle, or what no restart would mend */
     return -1;
 }
@@ -229,7 +228,7 @@ static void on_death(supervisor *s, child *c, const char *name, uv_timer_t *time
         end_check(s);
         return;
     }
-    int code = death_code(s, c, status);
+    int code = supervisor_verdict(c == &s->broker, status);
     if (code >= 0) {
         end(s, code);
         return;

@@ -15,4 +15,7 @@
 /* Runs granaryd until it ends; an EXIT_* code. `c` is complete (options_apply), `config_path` "" for none. */
 int supervisor_run(const options *o, const config *c, const char *config_path, log_book *log);
 
+/* What a child's death (a status of wait(2)) means: an exit code for granaryd to end with, or -1 to start it again. */
+int supervisor_verdict(bool is_broker, int status);
+
 #endif
