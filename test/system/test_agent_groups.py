@@ -1,4 +1,5 @@
 """The agent on real limits groups of this machine, as root: cgroup v1 or v2, whichever it chose."""
+import errno
 import os
 import subprocess
 import sys
@@ -52,8 +53,10 @@ def processes_of(books, gen):
             try:
                 with open(f"{path}/c{gen}/cgroup.procs") as f:
                     return [int(p) for p in f.read().split()]
-            except FileNotFoundError:
-                return None  # removed after the look
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENODEV):
+                    raise
+                return None  # removed after the look, or between opening and reading
     return None
 
 
