@@ -16,12 +16,10 @@ int allocations_run(command_call *call)
         {'c', "claims", OPTION_FLAG, &claims, NULL, "show also the claims: their processes and what they use"},
     };
     snapshot *s;
-    int r = options_parse(call, options, 1, 0);
+    int r = options_parse(call, options, 1, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     if (call->json)
         return books_json_run(call, BOOKS_ALLOCATIONS);
     r = books_read(call, &s);
@@ -46,12 +44,10 @@ int allocations_run(command_call *call)
 int queue_run(command_call *call)
 {
     snapshot *s;
-    int r = options_parse(call, NULL, 0, 0);
+    int r = options_parse(call, NULL, 0, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     if (call->json)
         return books_json_run(call, BOOKS_QUEUE);
     r = books_read(call, &s);
@@ -66,11 +62,9 @@ int queue_run(command_call *call)
 
 int snapshot_run(command_call *call)
 {
-    int r = options_parse(call, NULL, 0, 0);
+    int r = options_parse(call, NULL, 0, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     return books_json_run(call, BOOKS_ALL);
 }

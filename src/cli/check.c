@@ -79,12 +79,10 @@ int check_run(command_call *call)
 {
     differences d = {0};
     query *q;
-    int r = options_parse(call, NULL, 0, 0);
+    int r = options_parse(call, NULL, 0, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     r = books_open(call, &q);
     if (r != 0)
         return r;

@@ -39,11 +39,9 @@ static int claim_options(claim *c)
 
     rows[n++] = (option){0, "pid", OPTION_COUNT, &c->pid, "PID", "the process to take in"};
     rows[n++] = (option){'v', "verbose", OPTION_FLAG, &c->verbose, NULL, "say why it waits"};
-    int r = options_parse(c->call, rows, n, 0);
+    int r = options_parse(c->call, rows, n, OPTIONS_ALONE);
     if (r != 0)
         return r;
-    if (c->call->argc > 0)
-        return options_wrong(c->call, "takes no operands, but got '%.40s'", c->call->argv[0]) + 1;
     if (c->pid == 0)
         return options_wrong(c->call, "needs --pid PID") + 1;
     if (c->pid > INT32_MAX)

@@ -16,6 +16,7 @@
 #include "cli/exits.h"
 #include "cli/harvest.h"
 #include "cli/harvest/run.h"
+#include "cli/launch.h"
 #include "cli/request.h"
 #include "cli/usable.h"
 
@@ -37,14 +38,14 @@ static uint32_t cores(void)
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
 
-    return n < 1 ? 1 : (uint32_t)n > HARVEST_JOBS_MAX ? HARVEST_JOBS_MAX : (uint32_t)n;
+    return n < 1 ? 1 : (uint32_t)n > OPTIONS_JOBS_MAX ? OPTIONS_JOBS_MAX : (uint32_t)n;
 }
 
 static int line_parse(command_call *call, harvest_line *line)
 {
     const option table[] = {
         {'m', "memory", OPTION_SIZE, &line->memory, "SIZE", "memory of one task: the chunk (default: usable / cores)"},
-        {'j', "jobs", OPTION_COUNT, &line->jobs, "MAX", "tasks at once at most (default: the cores)"},
+        {'j', "jobs", OPTION_JOBS, &line->jobs, "MAX", "tasks at once at most (default: the cores)"},
         {'a', "arg-file", OPTION_TEXT, &line->input_file, "FILE", "read inputs from FILE, - is standard input"},
         {'0', "null", OPTION_FLAG, &line->nul, NULL, "inputs that are read end in NUL, not newline"},
         {'k', "keep-order", OPTION_FLAG, &line->keep_order, NULL, "print in the order of the inputs"},
@@ -94,8 +95,6 @@ static int line_split(const command_call *call, harvest_line *line)
 
 static int line_check(const command_call *call, const harvest_line *line)
 {
-    if (line->jobs > HARVEST_JOBS_MAX)
-        return options_wrong(call, "-j is at most %u", HARVEST_JOBS_MAX);
     if (line->mem_max > 0 && line->mem_max < line->memory)
         return options_wrong(call, "--mem-max is smaller than -m");
     if (line->min > line->jobs)
@@ -132,22 +131,17 @@ static int options_make(const command_call *call, harvest_line *line, harvest_op
     return 0;
 }
 
-/* Is the program there? Saves a failure for each input. Words with replacement strings and paths are tried by exec. */
-static bool program_exists(const char *name)
+/* Can the program be run? Asked once, not for each input. Words with replacement strings and paths are tried by exec.
+ */
+static int program_check(const command_call *call, const char *name)
 {
-    const char *path = getenv("PATH");
-    char file[4096];
+    int error = 0;
+    const int code = strchr(name, '/') || strchr(name, '{') ? 0 : launch_lookup(name, &error);
 
-    if (strchr(name, '/') || strchr(name, '{') || !path)
-        return true;
-    while (*path) {
-        const size_t length = strcspn(path, ":");
-        const int n = snprintf(file, sizeof file, "%.*s%s%s", (int)length, path, length ? "/" : "", name);
-        if (n > 0 && (size_t)n < sizeof file && access(file, X_OK) == 0)
-            return true;
-        path += length + (path[length] == ':');
-    }
-    return false;
+    if (code != 0)
+        options_say(call, "%s: %s%s", name, code == EXIT_NOT_FOUND ? "command not found" : strerror(error),
+                    strchr(name, ' ') ? " (a command line for the shell needs --shell)" : "");
+    return code;
 }
 
 /* Where this program is. */
@@ -257,12 +251,7 @@ int harvest_command(command_call *call)
         r = self_find(call, line.program);
     if (r == 0)
         r = options_make(call, &line, &options);
-    if (r != 0)
-        return r;
-    if (!line.shell && !line.dry_run && !program_exists(line.words[0])) {
-        options_say(call, "%s: command not found%s", line.words[0],
-                    strchr(line.words[0], ' ') ? " (a command line for the shell needs --shell)" : "");
-        return EXIT_NOT_FOUND;
-    }
-    return harvest_start(call, &line, &options);
+    if (r == 0 && !line.shell && !line.dry_run)
+        r = program_check(call, line.words[0]);
+    return r != 0 ? r : harvest_start(call, &line, &options);
 }

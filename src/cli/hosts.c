@@ -48,12 +48,10 @@ int hosts_run(command_call *call)
 {
     snapshot *s;
     table *t;
-    int r = options_parse(call, NULL, 0, 0);
+    int r = options_parse(call, NULL, 0, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     if (call->json)
         return books_json_run(call, BOOKS_HOSTS);
     r = books_read(call, &s);

@@ -65,12 +65,10 @@ int log_run(command_call *call)
         {'f', "follow", OPTION_FLAG, &follow, NULL, "go on with the lines that come"},
     };
     query *q;
-    int r = options_parse(call, options, 2, 0);
+    int r = options_parse(call, options, 2, OPTIONS_ALONE);
 
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     r = books_open(call, &q);
     if (r != 0)
         return r;

@@ -76,17 +76,18 @@ static void print_help(const option_set *set)
     }
 }
 
-int options_count_parse(const char *text, uint32_t *ret, char *why, size_t why_size)
+int options_count_parse(const char *text, uint32_t most, uint32_t *ret, char *why, size_t why_size)
 {
     char *end = NULL;
 
     errno = 0;
     unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    if (!end || *end || errno || value > UINT32_MAX) {
-        snprintf(why, why_size, "'%.40s' is %s", text,
-                 end && !*end     ? "too large"
-                 : text[0] == '-' ? "negative"
-                                  : "not a whole number");
+    if (!end || *end) {
+        snprintf(why, why_size, "'%.40s' is %s", text, text[0] == '-' ? "negative" : "not a whole number");
+        return STATUS_INVALID;
+    }
+    if (errno || value > most) {
+        snprintf(why, why_size, "'%.40s' is too large: the most is %u", text, most);
         return STATUS_INVALID;
     }
     *ret = (uint32_t)value;
@@ -129,8 +130,9 @@ static int option_store(const option *o, const char *text, char *why, size_t why
         return integer_parse(text, o->to, why, why_size);
     case OPTION_COUNT:
     case OPTION_COUNT_0:
-        r = options_count_parse(text, &count, why, why_size);
-        if (r == 0 && o->kind == OPTION_COUNT)
+    case OPTION_JOBS:
+        r = options_count_parse(text, o->kind == OPTION_JOBS ? OPTIONS_JOBS_MAX : UINT32_MAX, &count, why, why_size);
+        if (r == 0 && o->kind != OPTION_COUNT_0)
             r = refuse_zero(count, text, why, why_size);
         if (r == 0)
             *(uint32_t *)o->to = count;
@@ -259,5 +261,7 @@ int options_parse(command_call *call, const option *table, size_t n, unsigned fl
     if (operands < call->argc)
         call->argv[operands] = NULL; /* as execvp() wants it */
     call->argc = operands;
+    if (operands > 0 && (flags & OPTIONS_ALONE))
+        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]) + 1;
     return 0;
 }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define OPTIONS_JOBS_MAX 4096u
+
 typedef enum {
     OPTION_FLAG = 1, /* bool: set to true */
     OPTION_TEXT,     /* const char *: borrowed from argv */
@@ -19,6 +21,7 @@ typedef enum {
     OPTION_SIZE_0,   /* uint64_t: bytes, 0 is fine */
     OPTION_COUNT,    /* uint32_t: at least 1 */
     OPTION_COUNT_0,  /* uint32_t: 0 is fine */
+    OPTION_JOBS,     /* uint32_t: tasks at once, 1 to OPTIONS_JOBS_MAX */
     OPTION_INTEGER,  /* int32_t */
     OPTION_TIME,     /* uint64_t: milliseconds, at least 1 */
     OPTION_TIME_0,   /* uint64_t: milliseconds, 0 is fine */
@@ -47,7 +50,8 @@ typedef struct {
 } command_call;
 
 enum {
-    OPTIONS_STOP = 1u << 0, /* the first operand ends the options: what follows is another command's */
+    OPTIONS_STOP = 1u << 0,  /* the first operand ends the options: what follows is another command's */
+    OPTIONS_ALONE = 1u << 1, /* operands are an error */
 };
 
 /*
@@ -63,7 +67,10 @@ int options_wrong(const command_call *call, const char *format, ...) __attribute
 /* Prints "granary COMMAND: " and the message; for failures that are not about usage. */
 void options_say(const command_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A whole number. 0, or STATUS_INVALID with a sentence in `why` that quotes the text. Sizes and times: base/size.h. */
-int options_count_parse(const char *text, uint32_t *ret, char *why, size_t why_size);
+/*
+ * A whole number up to `most`. 0, or STATUS_INVALID with a sentence in `why` that quotes the text. Sizes and times:
+ * base/size.h.
+ */
+int options_count_parse(const char *text, uint32_t most, uint32_t *ret, char *why, size_t why_size);
 
 #endif

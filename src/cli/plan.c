@@ -26,7 +26,7 @@ static int plan_options(plan *p)
     option rows[REQUEST_OPTIONS + 1];
     size_t n = request_table(&p->request, rows);
 
-    rows[n++] = (option){'j',      "jobs",  OPTION_COUNT,
+    rows[n++] = (option){'j',      "jobs",  OPTION_JOBS,
                          &p->most, "COUNT", "as harvest: up to so many chunks, growing as memory frees up"};
     int r = options_parse(p->call, rows, n, OPTIONS_STOP);
     if (r != 0)

@@ -49,12 +49,10 @@ static int up_options(up *u)
     };
     char why[SIZE_WHY_MAX];
     uint64_t size;
-    int r = options_parse(u->call, options, sizeof options / sizeof *options, 0);
+    int r = options_parse(u->call, options, sizeof options / sizeof *options, OPTIONS_ALONE);
 
     if (r != 0)
         return r;
-    if (u->call->argc > 0)
-        return options_wrong(u->call, "takes no operands, but got '%.40s'", u->call->argv[0]) + 1;
     if (u->memory && size_parse_positive(u->memory, why, sizeof why, &size) < 0)
         return options_wrong(u->call, "--memory: %s", why) + 1;
     if (u->set_aside && size_parse(u->set_aside, why, sizeof why, &size) < 0)

@@ -10,11 +10,9 @@
 
 int version_run(command_call *call)
 {
-    int r = options_parse(call, NULL, 0, 0);
+    int r = options_parse(call, NULL, 0, OPTIONS_ALONE);
     if (r != 0)
         return r - 1;
-    if (call->argc > 0)
-        return options_wrong(call, "takes no operands, but got '%.40s'", call->argv[0]);
     puts("granary " VALUE_OF(GRANARY_VERSION_MAJOR) "." VALUE_OF(GRANARY_VERSION_MINOR) "." VALUE_OF(
         GRANARY_VERSION_PATCH));
     return EXIT_DONE;

@@ -88,7 +88,8 @@ def test_no_inputs_need_no_memory(broker):
     (["-m", "0", "--", "true"], "write a size above 0"),
     (["-m", "-1", "--", "true"], "size"),
     (["-m", "50M", "-j", "0", "--", "true"], "it must be more"),
-    (["-m", "50M", "-j", "5000", "--", "true"], "at most 4096"),
+    (["-m", "50M", "-j", "4097", "--", "true"], "--jobs: '4097' is too large: the most is 4096"),
+    (["-m", "50M", "-j", "99999999999", "--", "true"], "--jobs: '99999999999' is too large: the most is 4096"),
     (["-m", "50M", "--mem-max", "40M", "--", "true"], "smaller than -m"),
     (["-m", "50M", "--halt", "sometimes", "--", "true"], "--halt: 'sometimes' is not never"),
     (["-m", "50M", "--resume", "--", "true"], "needs the --joblog"),
@@ -334,3 +335,10 @@ def test_use_beyond_the_lease_is_told_once_for_a_task_and_counted(make_broker):
                                            r"this host only measures \('granary hosts' says why\)", told[0]), done.stderr
     assert "1 task used more than was leased" in done.stderr
     broker.wait_idle()
+
+
+def test_program_in_path_that_may_not_be_executed(broker, tmp_path):
+    (tmp_path / "plain-file").write_text("true\n")
+    broker.env["PATH"] = f"{tmp_path}:{broker.env['PATH']}"
+    done = broker.run("harvest", "-m", "50M", "--", "plain-file", ":::", "1", "2")
+    assert (done.returncode, done.stderr) == (126, "granary harvest: plain-file: Permission denied\n")

@@ -22,7 +22,6 @@
 #include "cli/harvest/task.h"
 #include "cli/harvest/template.h"
 
-#define HARVEST_JOBS_MAX   4096u
 #define HARVEST_SPARES_MAX 64u
 
 typedef struct {

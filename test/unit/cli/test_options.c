@@ -124,14 +124,18 @@ static void reads_counts(void **state)
     (void)state;
     char why[128];
     uint32_t n = 77;
-    assert_int_equal(options_count_parse("4294967295", &n, why, sizeof why), 0);
+    assert_int_equal(options_count_parse("4294967295", UINT32_MAX, &n, why, sizeof why), 0);
     assert_int_equal(n, UINT32_MAX);
     n = 77;
-    assert_int_equal(options_count_parse("4294967296", &n, why, sizeof why), STATUS_INVALID);
-    assert_string_equal(why, "'4294967296' is too large");
-    assert_int_equal(options_count_parse("-1", &n, why, sizeof why), STATUS_INVALID);
+    assert_int_equal(options_count_parse("4294967296", UINT32_MAX, &n, why, sizeof why), STATUS_INVALID);
+    assert_string_equal(why, "'4294967296' is too large: the most is 4294967295");
+    assert_int_equal(options_count_parse("4097", 4096, &n, why, sizeof why), STATUS_INVALID);
+    assert_string_equal(why, "'4097' is too large: the most is 4096");
+    assert_int_equal(options_count_parse("99999999999999999999", 4096, &n, why, sizeof why), STATUS_INVALID);
+    assert_string_equal(why, "'99999999999999999999' is too large: the most is 4096");
+    assert_int_equal(options_count_parse("-1", UINT32_MAX, &n, why, sizeof why), STATUS_INVALID);
     assert_string_equal(why, "'-1' is negative");
-    assert_int_equal(options_count_parse("", &n, why, sizeof why), STATUS_INVALID);
+    assert_int_equal(options_count_parse("", UINT32_MAX, &n, why, sizeof why), STATUS_INVALID);
     assert_string_equal(why, "'' is not a whole number");
     assert_int_equal(n, 77);
 }
