@@ -98,6 +98,25 @@ static void fail_pending(core *c, claim *k, int kind, int status)
                       (outcome){.status = status, .allocation = k->allocation->id, .claim = k->gen});
 }
 
+/*
+ * Before READY its agent takes EXPECT only: a claim that it was told of as a living one is told again, as one that
+ * ends; one that it was not told of yet will be told so.
+ */
+static void order_end(core *c, claim *k)
+{
+    const host *h = k->host;
+    if (h->ready) {
+        emit_order(c, ORDER_END, k)->kill = k->kill;
+        return;
+    }
+    bool past = h->sync == SYNC_EXPECT && (!h->expect_next || k->gen.v < h->expect_next->gen.v);
+    if (!h->connected || !(past || h->sync == SYNC_READY))
+        return;
+    effect_order *o = emit_order(c, ORDER_EXPECT, k);
+    o->ending = true;
+    o->kill = k->kill;
+}
+
 void claim_order_end(core *c, claim *k, bool kill)
 {
     bool more = kill && !k->kill;
@@ -114,8 +133,8 @@ void claim_order_end(core *c, claim *k, bool kill)
         claim_deadline(c, k, c->now + c->timers.quarantine_ms);
         mark_claim(c, k);
     }
-    if (more && k->host->connected)
-        emit_order(c, ORDER_END, k)->kill = k->kill;
+    if (more)
+        order_end(c, k);
 }
 
 void claim_end_gated(core *c, allocation *a)

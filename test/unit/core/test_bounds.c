@@ -137,6 +137,43 @@ static void test_a_session_ends_with_2000_claims(void **state)
     world_close(&w);
 }
 
+/* The order of this step that tells the agent to expect the claim, or NULL. */
+static const effect_order *expected(const world *w, generation g)
+{
+    const effect_order *o;
+    for (uint32_t i = 0; (o = world_order(w, ORDER_EXPECT, i)); i++)
+        if (o->gen.v == g.v)
+            return o;
+    return NULL;
+}
+
+/* An END before READY is refused: what ends between two steps of a hello is expected as ending. */
+static void test_a_claim_ends_in_the_middle_of_a_hello(void **state)
+{
+    (void)state;
+    world w;
+    world_open_with(&w, large);
+    w.quiet = true;
+    host_id h = world_host(&w, "a", GIB(8));
+    session_id s = world_session(&w, 1000, false);
+    many_claims(&w, s, h, 5000);
+    world_hello(&w, "a", "boot-1", GIB(8));
+    assert_int_equal(core_next_deadline(w.core), 0);
+    assert_non_null(expected(&w, (generation){1}));
+    assert_false(expected(&w, (generation){1})->ending);
+    core_event first = world_request(&w, s, EVENT_CLOSE);
+    first.close.gen.v = 1;
+    first.close.kill = true;
+    world_step(&w, &first);
+    assert_null(world_order(&w, ORDER_END, 0));
+    assert_non_null(expected(&w, (generation){1}));
+    assert_true(expected(&w, (generation){1})->ending);
+    assert_true(expected(&w, (generation){1})->kill);
+    finish(&w);
+    world_replay(&w);
+    world_close(&w);
+}
+
 static void test_a_drain_asks_hundreds(void **state)
 {
     (void)state;
@@ -295,6 +332,7 @@ int main(void)
                                        cmocka_unit_test(test_a_hello_ends_thousands_of_hopeless_waiters),
                                        cmocka_unit_test(test_a_broken_link_fails_thousands_of_requests),
                                        cmocka_unit_test(test_a_session_ends_with_2000_claims),
+                                       cmocka_unit_test(test_a_claim_ends_in_the_middle_of_a_hello),
                                        cmocka_unit_test(test_a_drain_asks_hundreds),
                                        cmocka_unit_test(test_a_reload_changes_thousands_of_hosts),
                                        cmocka_unit_test(test_a_grant_over_all_hosts),
