@@ -23,7 +23,7 @@
 
 #include "base/units.h"
 
-#define POOL_RECALLS   64u  /* open at once; the broker asks again for what was not heard */
+#define POOL_RECALLS   256u /* open at once: as many as the broker makes of one allocation */
 #define POOL_PREFERS   16u  /* hosts of one preference */
 #define POOL_FINISHED  32u  /* recalls that are over, remembered so that a repeated one takes nothing twice */
 #define POOL_DURATIONS 128u /* ended tasks that estimates are made from */
