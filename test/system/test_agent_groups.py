@@ -88,8 +88,7 @@ def test_a_task_from_open_to_close(agent, books, gated):
     assert agent.drained(1).cause == CAUSE_EXIT
     assert groups(books) != {} and processes_of(books, 1) == []
     agent.close_claim(1)
-    agent.sample()
-    assert processes_of(books, 1) is None
+    wait_for(lambda: processes_of(books, 1) is None, 10, "its group is removed, a little later")
 
 
 def test_the_peak_of_a_task_is_told_and_page_cache_is_not_counted(agent, gated, tmp_path):
