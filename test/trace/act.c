@@ -180,6 +180,10 @@ static void do_offer(run *r)
     doing(r, "offer", (unsigned)a->id);
     r->asked = 0;
     e.offer.id.v = a->id;
+    recall_view v;
+    for (uint32_t cursor = 0; view_recall(r->core, &cursor, &v);)
+        if (v.record.allocation.v == a->id && player_draw(r, 2))
+            e.offer.recall = v.record.id;
     e.offer.items = r->items;
     for (uint32_t h = 0; h < HOSTS; h++)
         for (chunks_t i = 0; i < a->held[h] && e.offer.n < 64; i++)
