@@ -391,7 +391,12 @@ static void refuse(core *c, session *s, const core_event *e, int status, bytes_t
     else
         r = request_reply(c, s, e->request.number, (outcome){.status = status});
     r->most = most;
-    emit_note(c, NOTE_REFUSED)->status = status;
+    effect_note *n = emit_note(c, NOTE_REFUSED);
+    n->status = status;
+    n->chunks = e->allocate.terms.want;
+    n->amount = e->allocate.terms.chunk_size;
+    n->pid = s->pid;
+    n->user = s->user->id;
 }
 
 void allocation_on_allocate(core *c, session *s, const core_event *e)

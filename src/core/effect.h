@@ -131,7 +131,7 @@ typedef enum {
     NOTE_OVERDRAFT,
     NOTE_GRANTED,
     NOTE_QUEUED,
-    NOTE_REFUSED,
+    NOTE_REFUSED, /* chunks, and amount = bytes of each, as they were asked for */
     NOTE_GREW,
     NOTE_ENDED,
     NOTE_TIMED_OUT,
@@ -164,6 +164,8 @@ typedef struct {
     chunks_t chunks;
     uint64_t amount; /* bytes or ms, as the kind says */
     int status;
+    int32_t pid;  /* REFUSED: who asked; 0 = nobody is named */
+    user_id user; /* of that process */
 } effect_note;
 
 typedef struct {

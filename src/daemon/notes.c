@@ -31,7 +31,7 @@ static const note_row rows[] = {
     [NOTE_OVERDRAFT] = {LOG_WARNING, AMOUNT_BYTES, "foreign memory rose above what is free"},
     [NOTE_GRANTED] = {LOG_INFO, AMOUNT_NONE, "granted", true},
     [NOTE_QUEUED] = {LOG_INFO, AMOUNT_NONE, "waits in the queue", true},
-    [NOTE_REFUSED] = {LOG_INFO, AMOUNT_NONE, "refused", true},
+    [NOTE_REFUSED] = {LOG_INFO, AMOUNT_BYTES, "refused", true},
     [NOTE_GREW] = {LOG_INFO, AMOUNT_NONE, "grew", true},
     [NOTE_ENDED] = {LOG_INFO, AMOUNT_NONE, "ended", true},
     [NOTE_TIMED_OUT] = {LOG_INFO, AMOUNT_NONE, "waited as long as it was allowed to"},
@@ -122,6 +122,8 @@ static void in_words(const void *data, char *to, size_t size)
     if (note->chunks)
         add(&l, "chunks=%" PRIu32 " ", note->chunks);
     add_amount(&l, row->amount, note->amount);
+    if (note->pid)
+        add(&l, "uid=%" PRIu32 " pid=%" PRId32 " ", note->user.v, note->pid);
     if (note->status)
         add(&l, "status=%s ", status_name(note->status));
     add(&l, "%s", row->text);

@@ -57,7 +57,7 @@ static void test_each_kind_has_its_line(void **state)
         [NOTE_OVERDRAFT] = {LOG_WARNING, "bytes=1536 size=1.5K foreign memory rose above what is free"},
         [NOTE_GRANTED] = {LOG_INFO, "granted"},
         [NOTE_QUEUED] = {LOG_INFO, "waits in the queue"},
-        [NOTE_REFUSED] = {LOG_INFO, "refused"},
+        [NOTE_REFUSED] = {LOG_INFO, "bytes=1536 size=1.5K refused"},
         [NOTE_GREW] = {LOG_INFO, "grew"},
         [NOTE_ENDED] = {LOG_INFO, "ended"},
         [NOTE_TIMED_OUT] = {LOG_INFO, "waited as long as it was allowed to"},
@@ -106,6 +106,14 @@ static void test_what_a_line_names(void **state)
         "asked back",
         v.name);
     line_is(&note, LOG_INFO, expected);
+    note = (effect_note){.kind = NOTE_REFUSED,
+                         .host = HOST_NONE,
+                         .chunks = 2,
+                         .amount = MIB(1),
+                         .status = STATUS_NEVER,
+                         .pid = 812,
+                         .user = {1000}};
+    line_is(&note, LOG_INFO, "chunks=2 bytes=1048576 size=1.0M uid=1000 pid=812 status=NEVER refused");
     note = (effect_note){.kind = NOTE_ENDED, .host = {77}, .allocation = {99}, .beneficiary = {1}}; /* gone already */
     line_is(&note, LOG_INFO, "allocation=99 for=1 for_label=\"plain\" ended");
 }
