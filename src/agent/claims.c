@@ -40,8 +40,8 @@ static claim **claims_at(claims *all, uint64_t gen)
 static void forget(claims *all, claim **at)
 {
     claim *c = *at;
+    assert(c && all->count > 0);
     *at = c->next;
-    assert(all->count > 0);
     all->count--;
     claim_release(c);
 }
