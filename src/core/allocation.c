@@ -479,6 +479,12 @@ void allocation_on_want(core *c, session *s, const core_event *e)
     allocation_settle(c, a);
 }
 
+/* Its new owner, or the one that asks for what it was given, can answer only what it knows of. */
+static void tell_recalls(core *c, const allocation *a)
+{
+    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r)) recall_tell(c, r);
+}
+
 void allocation_on_transfer(core *c, session *s, const core_event *e)
 {
     allocation *a = allocation_find(c, e->transfer.id);
@@ -497,6 +503,8 @@ void allocation_on_transfer(core *c, session *s, const core_event *e)
         allocation_touch(c, a);
     }
     request_reply(c, s, e->request.number, o);
+    if (o.status == STATUS_OK)
+        tell_recalls(c, a);
 }
 
 void allocation_due(core *c, allocation *a)

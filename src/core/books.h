@@ -27,8 +27,8 @@ typedef struct recall recall;
 
 enum { NOUN_HOST, NOUN_SESSION, NOUN_ALLOCATION, NOUN_HOLDING, NOUN_CLAIM, NOUN_RECALL, NOUNS };
 
-/* What a deadline is embedded in. */
-enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL, DUE_PLAN, DUE_FAIRNESS };
+/* What a deadline is embedded in. The rest: what was left out or put off is to be looked at. */
+enum { DUE_HOST = 1, DUE_SESSION, DUE_WAIT, DUE_LOOK, DUE_HOLDING, DUE_CLAIM, DUE_RECALL, DUE_PLAN, DUE_REST };
 
 /* Durable state that changed since its last record. */
 typedef struct {
@@ -284,6 +284,7 @@ struct core {
     uint64_t queue_looks,
         queue_held;               /* the last look that held memory for somebody: only the first in turn takes all */
     ms_t queue_whole_at;          /* a long queue is looked at from end to end then */
+    heap_node queue_due;          /* armed with it when a look left some out */
     bool holdings_full;           /* a waiter was not granted for lack of them */
     bool doubt;                   /* hosts became smaller, or quotas: who waits may never be served */
     uint64_t doubts, doubts_done; /* looks at all who wait, for that */

@@ -251,7 +251,9 @@ void claim_cover_debt(core *c, holding *x)
     holding_arm(c, x, c->now + c->timers.returning_ms);
     if (x->late)
         return;
-    x->late = true; /* waiters that counted on it may ask others */
+    x->late = true; /* who counted on it may ask others: waiters, and an overdrawn host */
+    if (x->host->overdraft)
+        trouble_mark(c, x->host);
     c->supply_sequence++;
     c->freed = true;
 }

@@ -34,7 +34,7 @@ const core_timers core_timers_default = {
 static bool layout(core *c, arena *a, const core_limits *l)
 {
     uint64_t deadlines =
-        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls + PLANS_MAX + 1;
+        (uint64_t)l->hosts + l->sessions + 2ull * l->allocations + l->holdings + l->claims + l->recalls + PLANS_MAX + 2;
     uint64_t estimates = (uint64_t)l->holdings * ESTIMATES_PER_HOLDING;
     if (deadlines > UINT32_MAX / 2 || estimates > UINT32_MAX)
         return false;
@@ -111,7 +111,8 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
     }
     supply_init(c);
     plan_init(c);
-    heap_node_init(&c->fairness_due, DUE_FAIRNESS);
+    heap_node_init(&c->fairness_due, DUE_REST);
+    heap_node_init(&c->queue_due, DUE_REST);
     c->supply_sequence = 1;
     c->config_default.set_aside = UINT64_MAX;
     c->config_user_default.weight = 1;

@@ -8,6 +8,7 @@
 #include "core/allocation.h"
 #include "core/emit.h"
 #include "core/ledger.h"
+#include "core/place.h"
 #include "core/supply.h"
 #include "core/trouble.h"
 
@@ -248,7 +249,7 @@ void holding_unquarantine(core *c, holding *x, chunks_t n)
 
 void holding_reserve(core *c, allocation *a, host *h, bytes_t bytes)
 {
-    if (!ledger_placeable(h))
+    if (!ledger_placeable(h) || !place_accepts(a->terms.filter, h))
         return;
     holding *x = holding_find(c, a, h);
     chunks_t need = a->state == ALLOCATION_WAITING ? allocation_need(a) : 1;

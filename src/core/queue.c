@@ -81,10 +81,23 @@ static bool grant(core *c, allocation *a)
     return true;
 }
 
+/* Could it ever be of use to it, with the settings that it has? */
+static bool serves(const allocation *a, const host *h)
+{
+    bool whole = a->state == ALLOCATION_WAITING && allocation_is(a, TERM_ONE_HOST);
+    bytes_t least = chunk_bytes(a, whole ? allocation_need(a) : 1);
+    return place_accepts(a->terms.filter, h) && ledger_potential(h) >= least;
+}
+
 static bool suits(const allocation *a, const host *h)
 {
-    bytes_t least = chunk_bytes(a, allocation_is(a, TERM_ONE_HOST) ? allocation_need(a) : 1);
-    return ledger_placeable(h) && place_accepts(a->terms.filter, h) && ledger_potential(h) >= least;
+    return ledger_placeable(h) && serves(a, h);
+}
+
+void queue_let_go(core *c, host *h)
+{
+    list_each_safe(x, &h->holdings, holding, host_node) if (x->reserved && !serves(x->allocation, h))
+        holding_unreserve(c, x);
 }
 
 /* Where memory is gathered for an old waiter: the accepted host with most free that is large enough. */
@@ -182,7 +195,8 @@ static bool look_at(core *c, allocation *a)
 
 /*
  * The first QUEUE_HEAD in turn are asked and held for; of those behind them, only such are looked at as what became
- * free could help. Now and then a long queue is looked at from end to end, for who stands behind hopeless ones.
+ * free could help. Now and then a long queue is looked at from end to end, for who stands behind hopeless ones: after
+ * a look that was not, also when nothing becomes free any more.
  */
 bool queue_settle(core *c)
 {
@@ -202,6 +216,7 @@ bool queue_settle(core *c)
     }
     if (whole && queue_is_long(c))
         c->queue_whole_at = c->now + QUEUE_WHOLE_MS;
+    heap_set(&c->deadlines, &c->queue_due, whole ? MS_NEVER : c->queue_whole_at);
     for (allocation *a; !whole && (a = supply_next(c));) {
         if (emit_room(c) < ROOM_FOR_DECISION) {
             supply_look_again(c);

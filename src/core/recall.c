@@ -8,7 +8,6 @@
 #include "core/allocation.h"
 #include "core/emit.h"
 #include "core/holding.h"
-#include "core/place.h"
 #include "core/request.h"
 #include "core/trouble.h"
 
@@ -22,9 +21,7 @@ recall *recall_find(const core *c, recall_id id)
 
 bool recall_accepts(const recall *r, const host *h)
 {
-    if (r->host)
-        return r->host == h;
-    return !r->beneficiary || place_accepts(r->beneficiary->terms.filter, h);
+    return !r->host || r->host == h;
 }
 
 chunks_t recall_possible(const allocation *a)
@@ -146,6 +143,18 @@ recall *recall_restore(core *c, allocation *a, const record_recall *record)
     return r;
 }
 
+void recall_tell(core *c, const recall *r)
+{
+    effect_push *p = emit_push(c, PUSH_RECALL, r->allocation);
+    if (!p)
+        return;
+    p->recall = r->r.id;
+    p->reason = r->r.reason;
+    p->count = recall_left(r);
+    p->host = r->r.host;
+    p->deadline = r->r.deadline;
+}
+
 recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *beneficiary, host *h, chunks_t n)
 {
     record_recall record = {
@@ -167,14 +176,7 @@ recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *
     }
     c->counters.recall++;
     mark_recall(c, r);
-    effect_push *p = emit_push(c, PUSH_RECALL, a);
-    if (p) {
-        p->recall = r->r.id;
-        p->reason = reason;
-        p->count = n;
-        p->host = r->r.host;
-        p->deadline = r->r.deadline;
-    }
+    recall_tell(c, r);
     effect_note *note = emit_note_of(c, NOTE_RECALL, a, h, n);
     note->recall = r->r.id;
     note->beneficiary = record.beneficiary;
@@ -270,7 +272,7 @@ void recall_count(core *c, recall *r, chunks_t *field, chunks_t n)
 /* The oldest open recall that accepts chunks of `h`, or NULL. */
 static recall *first_open(allocation *a, const host *h)
 {
-    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r) && (!r->host || r->host == h)) return r;
+    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r) && recall_accepts(r, h)) return r;
     return NULL;
 }
 
@@ -280,7 +282,7 @@ allocation_id recall_answer(core *c, allocation *a, host *h, chunks_t n, recall 
     if (r) {
         whom = r->r.beneficiary;
         chunks_t left = recall_left(r);
-        if (left && (!r->host || r->host == h)) {
+        if (left && recall_accepts(r, h)) {
             chunks_t k = n < left ? n : left;
             n -= k;
             recall_count(c, r, &r->r.released, k);

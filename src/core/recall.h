@@ -29,6 +29,8 @@ bool recall_under_way(const allocation *a);
 
 /* Makes and pushes one; host NULL = any. NULL: the table is full, or RECALLS_OPEN. */
 recall *recall_create(core *c, allocation *a, recall_reason reason, allocation *beneficiary, host *h, chunks_t count);
+/* Pushes what is still asked for to the allocation's owner. */
+void recall_tell(core *c, const recall *r);
 /* For loading: links a record that is consistent. NULL: full. */
 recall *recall_restore(core *c, allocation *a, const record_recall *r);
 

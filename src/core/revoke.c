@@ -12,6 +12,7 @@
 #include "core/holding.h"
 #include "core/allocation.h"
 #include "core/recall.h"
+#include "core/trouble.h"
 
 static uint64_t work_of(const core *c, const claim *k)
 {
@@ -110,5 +111,7 @@ void recall_due(core *c, recall *r)
     heap_set(&c->deadlines, &r->due, MS_NEVER);
     mark_recall(c, r);
     emit_note_of(c, NOTE_OVERDUE, a, r->host, recall_left(r))->recall = id;
+    if (r->host && r->host->overdraft)
+        trouble_mark(c, r->host); /* others there are asked for what it owes */
     c->freed = true;
 }

@@ -168,7 +168,7 @@ static void fire(core *c, heap_node *n)
     case DUE_RECALL:
         recall_due(c, container_of(n, recall, due));
         return;
-    case DUE_FAIRNESS:
+    case DUE_REST:
         heap_set(&c->deadlines, n, MS_NEVER);
         c->freed = true;
         return;

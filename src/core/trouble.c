@@ -2,8 +2,8 @@
  * trouble.c - recalls for draining and overdrawn hosts.
  *
  * A draining host asks for every chunk that may be asked for. An overdrawn one asks for what is missing beyond
- * what is returning or asked back there already, from the holding with most bytes to give, then the lowest
- * allocation id. The ledger marks a host whose overdraft changed, in whatever way.
+ * what is returning or asked back there already and not late, from the holding of one who is not late with most bytes
+ * to give, then the lowest allocation id. The ledger marks a host whose overdraft changed, in whatever way.
  */
 #include "core/trouble.h"
 
@@ -57,6 +57,26 @@ static bool settle_drain(core *c, host *h)
     return true;
 }
 
+/* What will come by itself: not what is late, neither asked back nor returning. Others are asked for that. */
+static bytes_t coming_to(const host *h)
+{
+    bytes_t bytes = 0;
+    list_each(x, &h->holdings, holding, host_node)
+    {
+        const allocation *a = x->allocation;
+        chunks_t late = 0;
+        if (a->n_overdue)
+            list_each(r, &a->recalls, recall, allocation_node) if (r->r.overdue && r->host == h) late += recall_left(r);
+        bytes += chunk_bytes(a, x->asked - late) + chunk_bytes(a, x->late ? 0 : x->returning);
+    }
+    return bytes;
+}
+
+static chunks_t willing_at(const holding *x)
+{
+    return recall_willing(x->allocation) ? recall_possible_at(x) : 0;
+}
+
 static bool settle_overdraft(core *c, host *h)
 {
     if (!h->overdraft_told) {
@@ -66,14 +86,14 @@ static bool settle_overdraft(core *c, host *h)
         n->amount = h->overdraft;
     }
     for (;;) {
-        bytes_t coming = h->recalled + h->returning;
+        bytes_t coming = coming_to(h);
         if (coming >= h->overdraft)
             return true;
         bytes_t missing = h->overdraft - coming, best_bytes = 0;
         holding *best = NULL;
         list_each(x, &h->holdings, holding, host_node)
         {
-            bytes_t bytes = chunk_bytes(x->allocation, recall_possible_at(x));
+            bytes_t bytes = chunk_bytes(x->allocation, willing_at(x));
             if (bytes > best_bytes || (best && bytes == best_bytes && x->allocation->id.v < best->allocation->id.v)) {
                 best = x;
                 best_bytes = bytes;
@@ -84,7 +104,7 @@ static bool settle_overdraft(core *c, host *h)
         if (emit_room(c) < ROOM_FOR_DECISION)
             return false;
         bytes_t size = best->allocation->terms.chunk_size, n = missing / size + (missing % size != 0);
-        chunks_t possible = recall_possible_at(best);
+        chunks_t possible = willing_at(best);
         if (!recall_create(c, best->allocation, RECALL_FOR_OVERDRAFT, NULL, h, n < possible ? (chunks_t)n : possible))
             return true;
     }

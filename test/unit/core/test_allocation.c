@@ -130,6 +130,47 @@ static void test_want(void **state)
     world_close(&w);
 }
 
+/* Who is given an allocation that is asked for chunks hears of it, as one that reattaches does; and again when it asks.
+ */
+static void test_transfer_tells_recalls(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, true), to = world_session(&w, 1000, false);
+    allocation_id a;
+    world_allocate(&w, s, world_terms(GIB(1), 3, 1, TERM_SHRINKABLE | TERM_RECALLABLE), &a);
+    core_event e = world_request(&w, s, EVENT_DRAIN);
+    e.drain.host = h;
+    world_step(&w, &e);
+    recall_id r = world_push(&w, PUSH_RECALL, 0)->recall;
+    assert_int_equal(world_release(&w, s, a, r, h, 1), 0);
+    session_id givers[] = {s, to}; /* then to itself */
+    for (int i = 0; i < 2; i++) {
+        e = world_request(&w, givers[i], EVENT_TRANSFER);
+        e.transfer.id = a;
+        e.transfer.to = to;
+        world_step(&w, &e);
+        const effect_push *p = world_push(&w, PUSH_RECALL, 0);
+        assert_non_null(p);
+        assert_int_equal(p->session.v, to.v);
+        assert_int_equal(p->recall.v, r.v);
+        assert_int_equal(p->reason, RECALL_FOR_DRAIN);
+        assert_int_equal(p->count, 1); /* of two, what is left */
+        assert_int_equal(p->host.v, h.v);
+        assert_null(world_push(&w, PUSH_RECALL, 1));
+    }
+    assert_int_equal(world_release(&w, to, a, r, h, 1), 0);
+    e = world_request(&w, to, EVENT_TRANSFER);
+    e.transfer.id = a;
+    e.transfer.to = s;
+    world_step(&w, &e);
+    assert_null(world_push(&w, PUSH_RECALL, 0)); /* it is done */
+    world_replay(&w);
+    world_close(&w);
+}
+
 /* The new owner's connection is the lease; nobody of another user gets it. */
 static void test_transfer(void **state)
 {
@@ -167,8 +208,9 @@ static void test_transfer(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wrong_terms), cmocka_unit_test(test_never),
-                                       cmocka_unit_test(test_waiting_ends), cmocka_unit_test(test_want),
-                                       cmocka_unit_test(test_transfer)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_terms),  cmocka_unit_test(test_never),
+        cmocka_unit_test(test_waiting_ends), cmocka_unit_test(test_want),
+        cmocka_unit_test(test_transfer),     cmocka_unit_test(test_transfer_tells_recalls)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

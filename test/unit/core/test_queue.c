@@ -134,11 +134,77 @@ static void test_a_restart_keeps_what_an_old_waiter_holds(void **state)
     world_close(&w);
 }
 
+/* A waiter whose labels the host lost in a reload keeps nothing there: others get it at once. */
+static void test_a_reload_lets_go_what_is_held(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    core_event config = {.kind = EVENT_CONFIG_HOST, .config_host = {.name = "a", .labels = "fast"}};
+    world_step(&w, &config);
+    host_id h = world_host(&w, "a", GIB(4));
+    strcpy(config.config_host.name, "b");
+    world_step(&w, &config);
+    host_id other = world_host(&w, "b", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a, b, big;
+    allocation_terms t = world_terms(GIB(4), 1, 1, 0);
+    strcpy(t.filter, "fast");
+    world_allocate(&w, s, world_terms(GIB(1), 1, 1, 0), &a);
+    assert_int_equal(world_allocation(&w, a).chunks, 1);
+    bool on_first = world_view(&w, h).granted > 0;
+    host_id where = on_first ? h : other, rest = on_first ? other : h;
+    world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), &b);
+    assert_int_equal(world_view(&w, rest).free, 0);
+    assert_int_equal(world_allocate(&w, s, t, &big), STATUS_WAITING);
+    world_tick(&w, w.timers.age_guard_ms);
+    assert_int_equal(world_view(&w, where).held, GIB(3));
+    strcpy(config.config_host.name, on_first ? "a" : "b");
+    strcpy(config.config_host.labels, "slow");
+    world_step(&w, &config);
+    world_settle(&w);
+    assert_int_equal(world_allocation(&w, big).state, ALLOCATION_WAITING); /* the other host still is fast */
+    assert_int_equal(world_view(&w, where).held, 0);
+    assert_int_equal(world_view(&w, where).free, GIB(3));
+    world_replay(&w);
+    world_close(&w);
+}
+
+/* Behind a long head that nothing helps, who could be served by asking is looked at a second later by itself. */
+static void test_a_long_queue_is_looked_at_by_itself(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false), giver = world_session(&w, 1000, false);
+    allocation_id a, b, last = {0};
+    world_allocate(&w, s, world_terms(GIB(3), 1, 1, 0), &a);
+    world_allocate(&w, giver, world_terms(MIB(256), 2, 2, 0), &b);
+    for (int i = 0; i < 70; i++)
+        assert_int_equal(world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), &last), STATUS_WAITING);
+    for (int i = 0; i < 5; i++)
+        world_tick(&w, 1000);
+    ms_t quiet = core_next_deadline(w.core);
+    assert_true(quiet > w.now + 1000); /* nothing is left out: no ticking */
+    world_release(&w, giver, b, (recall_id){0}, h, 1);
+    world_settle(&w);
+    assert_true(core_next_deadline(w.core) > w.now + 1000); /* the second had passed: this look was whole */
+    world_release(&w, giver, b, (recall_id){0}, h, 1);
+    world_settle(&w);
+    assert_int_equal(core_next_deadline(w.core), w.now + 1000); /* this one was not */
+    world_tick(&w, 1000);
+    assert_true(core_next_deadline(w.core) > w.now + 1000);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_smaller_passes_until_the_guard),
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_a_restart_keeps_what_recalls_freed),
-                                       cmocka_unit_test(test_a_restart_keeps_what_an_old_waiter_holds)};
+                                       cmocka_unit_test(test_a_restart_keeps_what_an_old_waiter_holds),
+                                       cmocka_unit_test(test_a_reload_lets_go_what_is_held),
+                                       cmocka_unit_test(test_a_long_queue_is_looked_at_by_itself)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

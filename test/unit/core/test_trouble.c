@@ -82,9 +82,40 @@ static void test_overdraft(void **state)
     world_close(&w);
 }
 
+/* One who is late is not waited for, nor asked for more: others are asked for what it owes. */
+static void test_overdraft_asks_others(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(8));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a, b;
+    allocation_terms t = world_terms(GIB(1), 2, 1, TERM_SHRINKABLE | TERM_RECALLABLE);
+    world_allocate(&w, s, t, &a);
+    t = world_terms(GIB(1), 5, 1, TERM_SHRINKABLE | TERM_RECALLABLE);
+    t.notice_ms = 1000;
+    world_allocate(&w, s, t, &b);
+    world_sample(&w, h, MIB(3500), 0);
+    world_sample(&w, h, MIB(3500), 0);
+    const effect_push *p = world_push(&w, PUSH_RECALL, 0);
+    assert_int_equal(p->allocation.v, b.v);
+    assert_int_equal(p->count, 3);
+    world_tick(&w, 1000);
+    assert_non_null(world_note(&w, NOTE_OVERDUE));
+    p = world_push(&w, PUSH_RECALL, 0);
+    assert_non_null(p);
+    assert_int_equal(p->allocation.v, a.v);
+    assert_int_equal(p->reason, RECALL_FOR_OVERDRAFT);
+    assert_int_equal(p->count, 1); /* all that it may be asked for */
+    assert_null(world_push(&w, PUSH_RECALL, 1));
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_drain), cmocka_unit_test(test_undrain_withdraws),
-                                       cmocka_unit_test(test_overdraft)};
+                                       cmocka_unit_test(test_overdraft), cmocka_unit_test(test_overdraft_asks_others)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
