@@ -14,7 +14,6 @@
 #include "core/queue.h"
 #include "core/recall.h"
 #include "core/request.h"
-#include "core/session.h"
 #include "core/user.h"
 
 allocation *allocation_find(const core *c, allocation_id id)
@@ -477,34 +476,6 @@ void allocation_on_want(core *c, session *s, const core_event *e)
     if (a->held >= a->want)
         recall_withdraw_for(c, a);
     allocation_settle(c, a);
-}
-
-/* Its new owner, or the one that asks for what it was given, can answer only what it knows of. */
-static void tell_recalls(core *c, const allocation *a)
-{
-    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r)) recall_tell(c, r);
-}
-
-void allocation_on_transfer(core *c, session *s, const core_event *e)
-{
-    allocation *a = allocation_find(c, e->transfer.id);
-    session *to = session_find(c, e->transfer.to);
-    outcome o = {.allocation = e->transfer.id};
-    if (!a || !to)
-        o.status = STATUS_NOT_FOUND;
-    else if (!allocation_owned(a, s) || to->user != a->user)
-        o.status = STATUS_DENIED;
-    if (o.status == STATUS_OK) {
-        list_remove(&a->owner_node);
-        a->owner = to;
-        a->owner_id = to->id;
-        list_append(&to->allocations, &a->owner_node);
-        mark_terms(c, a);
-        allocation_touch(c, a);
-    }
-    request_reply(c, s, e->request.number, o);
-    if (o.status == STATUS_OK)
-        tell_recalls(c, a);
 }
 
 void allocation_due(core *c, allocation *a)

@@ -63,7 +63,6 @@ bool allocation_allowed(const allocation *a, const session *s);
 void allocation_on_allocate(core *c, session *s, const core_event *e);
 void allocation_on_cancel(core *c, session *s, const core_event *e);
 void allocation_on_want(core *c, session *s, const core_event *e);
-void allocation_on_transfer(core *c, session *s, const core_event *e);
 void allocation_due(core *c, allocation *a);
 
 /* release.c */

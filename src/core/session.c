@@ -1,5 +1,5 @@
 /*
- * session.c - open, reattach, break, end.
+ * session.c - open, reattach, break, end; taking over an allocation.
  */
 #include "core/session.h"
 
@@ -8,6 +8,7 @@
 
 #include "core/allocation.h"
 #include "core/emit.h"
+#include "core/recall.h"
 #include "core/request.h"
 #include "core/user.h"
 
@@ -136,4 +137,34 @@ void session_due(core *c, session *s)
 {
     emit_note(c, NOTE_SESSION_LOST)->amount = s->id.v;
     session_end(c, s);
+}
+
+/* ---- an allocation comes to another one ---- */
+
+/* Its new owner, or the one that asks for what it was given, can answer only what it knows of. */
+static void tell_recalls(core *c, const allocation *a)
+{
+    list_each(r, &a->recalls, recall, allocation_node) if (recall_left(r)) recall_tell(c, r);
+}
+
+void session_on_transfer(core *c, session *s, const core_event *e)
+{
+    allocation *a = allocation_find(c, e->transfer.id);
+    session *to = session_find(c, e->transfer.to);
+    outcome o = {.allocation = e->transfer.id};
+    if (!a || !to)
+        o.status = STATUS_NOT_FOUND;
+    else if (!allocation_owned(a, s) || to->user != a->user)
+        o.status = STATUS_DENIED;
+    if (o.status == STATUS_OK) {
+        list_remove(&a->owner_node);
+        a->owner = to;
+        a->owner_id = to->id;
+        list_append(&to->allocations, &a->owner_node);
+        mark_terms(c, a);
+        allocation_touch(c, a);
+    }
+    request_reply(c, s, e->request.number, o);
+    if (o.status == STATUS_OK)
+        tell_recalls(c, a);
 }

@@ -23,5 +23,7 @@ void session_on_reattach(core *c, const event_session *e);
 void session_on_broken(core *c, const event_session *e);
 void session_on_end(core *c, const event_session *e);
 void session_due(core *c, session *s);
+/* Gives the allocation to the session `to`, which hears of its open recalls. */
+void session_on_transfer(core *c, session *s, const core_event *e);
 
 #endif

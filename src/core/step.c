@@ -67,7 +67,7 @@ static void handle_request(core *c, const core_event *e)
         claim_on_close(c, s, e);
         return;
     case EVENT_TRANSFER:
-        allocation_on_transfer(c, s, e);
+        session_on_transfer(c, s, e);
         return;
     case EVENT_RECALL_OUTCOME:
         recall_on_outcome(c, s, e);
