@@ -390,8 +390,9 @@ int config_read_stream(config *c, FILE *stream, const char *name, char *why, siz
             return status;
     }
     if (ferror(stream)) {
+        int status = errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_SYSTEM;
         snprintf(why, why_size, "%s: cannot be read: %s", name, strerror(errno));
-        return STATUS_SYSTEM;
+        return status;
     }
     return check_together(&r);
 }
@@ -400,8 +401,9 @@ int config_read(config *c, const char *path, char *why, size_t why_size)
 {
     FILE *stream = fopen(path, "re");
     if (!stream) {
+        int status = errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_SYSTEM;
         snprintf(why, why_size, "%s: cannot be opened: %s; name another file with --config", path, strerror(errno));
-        return STATUS_SYSTEM;
+        return status;
     }
     int r = config_read_stream(c, stream, path, why, why_size);
     fclose(stream);
