@@ -12,9 +12,8 @@
 #include "daemon/control.h"
 #include "daemon/settings.h"
 
-#define FRAMES_PER_TURN 1024u
-#define UNSENT_LIMIT    ((size_t)4 << 20)
-#define ORDERS_MAX      (1u << 18) /* an agent that is so far behind is given up: it says hello again */
+#define UNSENT_LIMIT ((size_t)4 << 20)
+#define ORDERS_MAX   (1u << 18) /* an agent that is so far behind is given up: it says hello again */
 
 #define TYPE(name) GRANARY__MESSAGE_TYPE__TYPE_AGENT_##name
 
@@ -395,7 +394,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         l->dirty = true;
     int received = status < 0 ? STATUS_LOST : channel_receive(l->channel);
     int r = 1;
-    for (unsigned i = 0; r == 1 && i < FRAMES_PER_TURN && !b->failed; i++) {
+    while (r == 1 && !b->failed) { /* all of it: nothing calls again for what was read already */
         frame f;
         r = channel_next(l->channel, &f);
         if (r == 1 && take(b, &f) < 0)

@@ -115,6 +115,8 @@ int database_ask_text(sqlite3 *db, const char *text, char *to, size_t size)
     if (rc == SQLITE_ROW) {
         const char *value = (const char *)sqlite3_column_text(s, 0);
         rc = value && strlen(value) < size ? SQLITE_OK : SQLITE_CORRUPT;
+        if (!value && sqlite3_errcode(db) == SQLITE_NOMEM)
+            rc = SQLITE_NOMEM; /* a text is copied before it is shown */
         if (rc == SQLITE_OK)
             strcpy(to, value);
     } else if (rc == SQLITE_DONE) {
