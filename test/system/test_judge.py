@@ -1,4 +1,5 @@
 """The judge of what a broker leaves behind must not be wrong itself: broker.Broker.leftovers()."""
+import os
 import subprocess
 
 import processes
@@ -27,3 +28,15 @@ def test_a_process_that_ended_is_no_leftover_and_one_that_lives_is(make_broker):
         known.kill()
         known.wait()
     assert broker.leftovers() == []
+
+
+def test_a_search_for_leaks_that_was_killed_is_no_report_and_any_other_word_is(make_broker):
+    broker = make_broker(start=False)
+    report = os.path.join(broker.reports, "asan.1")
+    with open(report, "w", encoding="ascii") as file:
+        file.write("==812==Unable to get registers from thread 811.\n")
+    assert broker.sanitizer_reports() == []
+    with open(report, "a", encoding="ascii") as file:
+        file.write("==812==ERROR: LeakSanitizer: detected memory leaks\n")
+    assert "detected memory leaks" in broker.sanitizer_reports()[0]
+    os.unlink(report)
