@@ -9,7 +9,6 @@
 #include "core/claim.h"
 #include "core/emit.h"
 #include "core/ledger.h"
-#include "core/queue.h"
 #include "core/recall.h"
 #include "core/request.h"
 #include "core/supply.h"
@@ -112,7 +111,8 @@ static void reconfigure(core *c, host *h, const event_config_host *config)
     apply_config(h, config);
     ledger_classify(c, h);
     ledger_refresh(c, h);
-    queue_let_go(c, h);
+    if (h->fresh)
+        trouble_mark(c, h);
     if (h->total != total)
         mark_host_later(c, h);
 }

@@ -81,22 +81,21 @@ static bool grant(core *c, allocation *a)
     return true;
 }
 
-/* Could it ever be of use to it, with the settings that it has? */
-static bool serves(const allocation *a, const host *h)
+bool queue_serves(const allocation *a, const host *h)
 {
     bool whole = a->state == ALLOCATION_WAITING && allocation_is(a, TERM_ONE_HOST);
     bytes_t least = chunk_bytes(a, whole ? allocation_need(a) : 1);
-    return place_accepts(a->terms.filter, h) && ledger_potential(h) >= least;
+    return !h->draining && place_accepts(a->terms.filter, h) && ledger_potential(h) >= least;
 }
 
 static bool suits(const allocation *a, const host *h)
 {
-    return ledger_placeable(h) && serves(a, h);
+    return ledger_placeable(h) && queue_serves(a, h);
 }
 
 void queue_let_go(core *c, host *h)
 {
-    list_each_safe(x, &h->holdings, holding, host_node) if (x->reserved && !serves(x->allocation, h))
+    list_each_safe(x, &h->holdings, holding, host_node) if (x->reserved && !queue_serves(x->allocation, h))
         holding_unreserve(c, x);
 }
 

@@ -22,7 +22,9 @@ bool queue_doubt(core *c);
 bool queue_settle(core *c);
 /* Its age guard, or its question, is due. */
 void queue_look(core *c, allocation *a);
-/* The host's settings changed: what is held there for waiters that it cannot serve any more is free. */
+/* Could the host ever be of use to it? By its settings: a draining one is not. */
+bool queue_serves(const allocation *a, const host *h);
+/* What is held there for those whom the host does not serve any more is free. */
 void queue_let_go(core *c, host *h);
 bool queue_aged(const core *c, const allocation *a);
 

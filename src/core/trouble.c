@@ -4,10 +4,14 @@
  * A draining host asks for every chunk that may be asked for. An overdrawn one asks for what is missing beyond
  * what is returning or asked back there already and not late, from the holding of one who is not late with most bytes
  * to give, then the lowest allocation id. The ledger marks a host whose overdraft changed, in whatever way.
+ *
+ * What is asked back or held on a host for one whom it cannot serve any more, by its settings or because it is drained,
+ * is withdrawn, so that others are asked.
  */
 #include "core/trouble.h"
 
 #include "core/emit.h"
+#include "core/queue.h"
 #include "core/recall.h"
 
 void trouble_mark(core *c, host *h)
@@ -16,20 +20,35 @@ void trouble_mark(core *c, host *h)
         list_append(&c->trouble, &h->trouble_node);
 }
 
-static recall *find_open(const holding *x, recall_reason reason)
+static bool is_drain(const recall *r)
+{
+    return r->r.reason == RECALL_FOR_DRAIN;
+}
+
+static bool is_overdraft(const recall *r)
+{
+    return r->r.reason == RECALL_FOR_OVERDRAFT;
+}
+
+static bool is_in_vain(const recall *r)
+{
+    return r->beneficiary && !queue_serves(r->beneficiary, r->host);
+}
+
+static recall *find_open(const holding *x, bool (*is)(const recall *r))
 {
     list_each(r, &x->allocation->recalls, recall,
-              allocation_node) if (r->r.reason == reason && r->host == x->host && recall_left(r)) return r;
+              allocation_node) if (r->host == x->host && recall_left(r) && is(r)) return r;
     return NULL;
 }
 
-/* Withdraws the open recalls of this reason there. False: stopped for lack of room. */
-static bool withdraw(core *c, host *h, recall_reason reason)
+/* Withdraws such open recalls there. False: stopped for lack of room. */
+static bool withdraw(core *c, host *h, bool (*is)(const recall *r))
 {
     list_each(x, &h->holdings, holding, host_node)
     {
         recall *r;
-        while (x->asked && (r = find_open(x, reason))) {
+        while (x->asked && (r = find_open(x, is))) {
             if (emit_room(c) < ROOM_FOR_DECISION)
                 return false;
             recall_withdraw(c, r);
@@ -112,10 +131,15 @@ static bool settle_overdraft(core *c, host *h)
 
 static bool settle_host(core *c, host *h)
 {
+    if (h->fresh || h->draining) { /* else its settings may not be applied yet */
+        queue_let_go(c, h);
+        if (!withdraw(c, h, is_in_vain))
+            return false;
+    }
     if (h->draining) {
         if (!settle_drain(c, h))
             return false;
-    } else if (!withdraw(c, h, RECALL_FOR_DRAIN)) {
+    } else if (!withdraw(c, h, is_drain)) {
         return false;
     }
     if (!h->fresh)
@@ -123,7 +147,7 @@ static bool settle_host(core *c, host *h)
     if (h->overdraft)
         return settle_overdraft(c, h);
     h->overdraft_told = false;
-    return withdraw(c, h, RECALL_FOR_OVERDRAFT);
+    return withdraw(c, h, is_overdraft);
 }
 
 bool trouble_settle(core *c)
