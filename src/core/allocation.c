@@ -321,12 +321,16 @@ void allocation_sweep(core *c)
 
 void allocation_give(core *c, allocation *a, holding *x, chunks_t n, recall *r, bool own)
 {
-    allocation_id beneficiary = recall_answer(c, a, x->host, n, r);
-    if (beneficiary.v)
-        a->no_growth_for = beneficiary;
-    emit_note_of(c, NOTE_GIVEN, a, x->host, n)->beneficiary = beneficiary;
-    recall_clamp_host(c, x, x->held - n);
-    holding_release(c, x, n, beneficiary);
+    allocation_id whom = r ? r->r.beneficiary : (allocation_id){0}; /* also when it is withdrawn */
+    for (chunks_t left = n, k; left; left -= k) {
+        k = recall_answer(c, a, x->host, left, r, &whom);
+        r = NULL; /* it may be over */
+        if (whom.v)
+            a->no_growth_for = whom;
+        emit_note_of(c, NOTE_GIVEN, a, x->host, k)->beneficiary = whom;
+        recall_clamp_host(c, x, x->held - k);
+        holding_release(c, x, k, whom);
+    }
     if (own)
         a->want = a->want > n ? a->want - n : 0;
     allocation_relist(c, a);

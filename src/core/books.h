@@ -155,6 +155,9 @@ struct allocation {
     journal_mark mark;
 };
 
+/* Beneficiaries whose part of a debt is known; what more of them are given is for whoever is next in turn. */
+#define FREED_MAX 3
+
 struct holding {
     allocation *allocation;
     host *host;
@@ -164,9 +167,12 @@ struct holding {
     chunks_t claims;  /* number of claims, quarantined too */
     chunks_t take;    /* of the choice being tried */
     bytes_t scratch_bytes;
-    bytes_t reserved;           /* the host's held column, for this waiter */
-    chunks_t asked;             /* by recalls of exactly this host */
-    allocation_id freed_for;    /* whose recall made the debt */
+    bytes_t reserved; /* the host's held column, for this waiter */
+    chunks_t asked;   /* by recalls of exactly this host */
+    struct {
+        allocation_id whom;
+        chunks_t chunks;
+    } freed[FREED_MAX];         /* of the debt, what recalls for these made; the first given first */
     chunks_t scratch;           /* for one event only: sums of extents */
     struct estimate *estimates; /* of the last offer, the soonest first */
     bool offered;

@@ -61,6 +61,10 @@ static int check_holding(const core *c, const holding *x, char *why, size_t why_
     REQUIRE((uint64_t)claimed <= (uint64_t)x->held + x->returning,
             "I3: more is claimed than held and returning: allocation", id);
     REQUIRE(x->returning <= claimed, "I3: a debt that no claim can pay: allocation", id);
+    uint64_t owed = 0;
+    for (int i = 0; i < FREED_MAX; i++)
+        owed += x->freed[i].chunks;
+    REQUIRE(owed <= x->returning, "more is freed for waiters than returns: allocation", id);
     REQUIRE(asked == x->asked && asked <= x->held, "recalls of a host do not add up: allocation", id);
     REQUIRE(armed(&x->due, x->returning_until), "I10: deadline of a holding: allocation", id);
     REQUIRE((x->returning != 0) == (x->returning_until != MS_NEVER), "I10: returning without a deadline: allocation",

@@ -228,8 +228,9 @@ static bytes_t at_hand(const demand *d, const host *h)
     {
         if (d->waiter && x->allocation == d->waiter)
             bytes += x->reserved;
-        if (x->returning && !x->late && (x->freed_for.v == 0 || (d->waiter && x->freed_for.v == d->waiter->id.v)))
-            bytes += chunk_bytes(x->allocation, x->returning);
+        if (x->returning && !x->late)
+            bytes += chunk_bytes(x->allocation, holding_returning_for(x, (allocation_id){0}) +
+                                                    (d->waiter ? holding_returning_for(x, d->waiter->id) : 0));
     }
     return bytes;
 }

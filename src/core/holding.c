@@ -4,6 +4,7 @@
 #include "core/holding.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "core/allocation.h"
 #include "core/emit.h"
@@ -85,6 +86,39 @@ void holding_arm(core *c, holding *x, ms_t until)
     mark_holding(c, x);
 }
 
+chunks_t holding_returning_for(const holding *x, allocation_id whom)
+{
+    chunks_t n = whom.v ? 0 : x->returning;
+    for (int i = 0; i < FREED_MAX; i++)
+        if (whom.v == 0)
+            n -= x->freed[i].chunks;
+        else if (x->freed[i].whom.v == whom.v)
+            n += x->freed[i].chunks;
+    return n;
+}
+
+void holding_owe(holding *x, allocation_id whom, chunks_t n)
+{
+    chunks_t most = holding_returning_for(x, (allocation_id){0});
+    for (int i = 0; whom.v && i < FREED_MAX; i++) {
+        if (x->freed[i].chunks && x->freed[i].whom.v != whom.v)
+            continue;
+        x->freed[i].whom = whom;
+        x->freed[i].chunks += n < most ? n : most;
+        return;
+    }
+}
+
+/* Less returns than is owed: the last given is forgotten. */
+static void clip_owed(holding *x)
+{
+    chunks_t left = x->returning;
+    for (int i = 0; i < FREED_MAX; i++) {
+        x->freed[i].chunks = x->freed[i].chunks < left ? x->freed[i].chunks : left;
+        left -= x->freed[i].chunks;
+    }
+}
+
 /* Every change of held and returning; the columns of the host are the caller's. */
 static void set(core *c, holding *x, chunks_t held, chunks_t returning)
 {
@@ -94,18 +128,19 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
     a->user->granted = a->user->granted - chunk_bytes(a, x->held) + chunk_bytes(a, held);
     if (a->user->quota && held < x->held)
         supply_all(c); /* who lacked quota */
-    bool had_debt = x->returning != 0;
+    chunks_t before = x->returning;
+    bool had_debt = before != 0;
     x->held = held;
     x->returning = returning;
+    if (returning < before)
+        clip_owed(x);
     if ((returning != 0) != had_debt)
         holding_arm(c, x, returning ? c->now + c->timers.returning_ms : MS_NEVER);
     else
         mark_holding(c, x);
     allocation_relist(c, a);
-    if (!returning) {
-        x->freed_for = (allocation_id){0};
+    if (!returning)
         x->late = false;
-    }
     /* Fewer chunks on a host in trouble: it may be over, or ask for less. */
     if (x->host->draining || x->host->overdraft)
         trouble_mark(c, x->host);
@@ -193,8 +228,7 @@ void holding_release(core *c, holding *x, chunks_t n, allocation_id freed_for)
     set(c, x, x->held - n, x->returning + later);
     if (debt) {
         ledger_move(c, h, COLUMN_GRANTED, COLUMN_RETURNING, debt);
-        if (freed_for.v)
-            x->freed_for = freed_for;
+        holding_owe(x, freed_for, later);
     }
     if (now) {
         ledger_sub(c, h, COLUMN_GRANTED, now);
@@ -210,13 +244,33 @@ void holding_claim(holding *x, chunks_t n)
     x->claimed += n;
 }
 
+/* Takes up to n chunks of the debt that are for one, the first given first. */
+static chunks_t take_owed(holding *x, chunks_t n, allocation_id *ret_whom)
+{
+    *ret_whom = x->freed[0].chunks ? x->freed[0].whom : (allocation_id){0};
+    if (x->freed[0].chunks == 0)
+        return n;
+    if (n < x->freed[0].chunks) {
+        x->freed[0].chunks -= n;
+        return n;
+    }
+    n = x->freed[0].chunks;
+    memmove(&x->freed[0], &x->freed[1], (FREED_MAX - 1) * sizeof(x->freed[0]));
+    x->freed[FREED_MAX - 1].chunks = 0;
+    return n;
+}
+
 static void pay(core *c, holding *x, chunks_t n)
 {
-    allocation_id for_id = x->freed_for;
-    bytes_t bytes = chunk_bytes(x->allocation, n);
-    set(c, x, x->held, x->returning - n);
-    ledger_sub(c, x->host, COLUMN_RETURNING, bytes);
-    holding_keep_for(c, x->host, bytes, for_id);
+    while (n) {
+        allocation_id whom;
+        chunks_t k = take_owed(x, n, &whom);
+        bytes_t bytes = chunk_bytes(x->allocation, k);
+        set(c, x, x->held, x->returning - k);
+        ledger_sub(c, x->host, COLUMN_RETURNING, bytes);
+        holding_keep_for(c, x->host, bytes, whom);
+        n -= k;
+    }
 }
 
 void holding_drained(core *c, holding *x, chunks_t n)

@@ -52,6 +52,11 @@ chunks_t holding_idle(const holding *x);
 /* May a claim of n chunks be opened? (I3) */
 bool holding_claimable(const holding *x, chunks_t n);
 
+/* Chunks that return for this beneficiary; {0}: for nobody. */
+chunks_t holding_returning_for(const holding *x, allocation_id whom);
+/* n more of what returns, and is for nobody yet, is for `whom`. */
+void holding_owe(holding *x, allocation_id whom, chunks_t n);
+
 /* Keeps up to `bytes` of the host's free memory for the waiter `a`; no more than it needs there. */
 void holding_reserve(core *c, allocation *a, host *h, bytes_t bytes);
 /* The same for the beneficiary of a recall; nothing when it is none any more. */

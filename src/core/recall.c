@@ -90,8 +90,8 @@ int recall_recover(core *c, recall *r)
     if (left && whom->target.v == HOST_NONE.v)
         whom->target = r->host->id;
     holding *x = r->r.released + r->r.revoked ? holding_find(c, r->allocation, r->host) : NULL;
-    if (x && x->returning)
-        x->freed_for = whom->id;
+    if (x)
+        holding_owe(x, whom->id, r->r.released + r->r.revoked);
     return STATUS_OK;
 }
 
@@ -103,7 +103,7 @@ void recall_gather_again(core *c, host *h)
         if (r->host != h || chunks == 0 || r->r.beneficiary.v == 0)
             continue;
         const holding *x = holding_find(c, r->allocation, h);
-        chunks_t coming = x && x->freed_for.v == r->r.beneficiary.v ? x->returning : 0; /* kept when it drains */
+        chunks_t coming = x ? holding_returning_for(x, r->r.beneficiary) : 0; /* kept when it drains */
         if (chunks > coming)
             holding_keep_for(c, h, chunk_bytes(r->allocation, chunks - coming), r->r.beneficiary);
     }
@@ -276,26 +276,20 @@ static recall *first_open(allocation *a, const host *h)
     return NULL;
 }
 
-allocation_id recall_answer(core *c, allocation *a, host *h, chunks_t n, recall *r)
+chunks_t recall_answer(core *c, allocation *a, host *h, chunks_t n, recall *r, allocation_id *whom)
 {
-    allocation_id whom = {0};
-    if (r) {
-        whom = r->r.beneficiary;
-        chunks_t left = recall_left(r);
-        if (left && recall_accepts(r, h)) {
-            chunks_t k = n < left ? n : left;
-            n -= k;
-            recall_count(c, r, &r->r.released, k);
-        }
+    chunks_t answered = 0;
+    if (!r || recall_left(r) == 0 || !recall_accepts(r, h))
+        r = first_open(a, h);
+    for (; r && answered < n; r = first_open(a, h)) {
+        if (answered && r->r.beneficiary.v != whom->v)
+            return answered;
+        *whom = r->r.beneficiary;
+        chunks_t left = recall_left(r), k = n - answered < left ? n - answered : left;
+        answered += k;
+        recall_count(c, r, &r->r.released, k);
     }
-    for (recall *other; n && (other = first_open(a, h));) {
-        if (whom.v == 0)
-            whom = other->r.beneficiary;
-        chunks_t left = recall_left(other), k = n < left ? n : left;
-        n -= k;
-        recall_count(c, other, &other->r.released, k);
-    }
-    return whom;
+    return n;
 }
 
 void recall_withdraw(core *c, recall *r)

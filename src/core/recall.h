@@ -43,10 +43,11 @@ int recall_recover(core *c, recall *r);
 void recall_gather_again(core *c, host *h);
 
 /*
- * n chunks are about to be released on `h`: counts them in `r`, then in other open recalls that accept them. Returns
- * whom they are for (0 = nobody).
+ * n chunks are about to be released on `h`: counts them in `r`, then in other open recalls that accept them, until one
+ * of another beneficiary comes. Returns how many were for `whom` (0 = nobody); those that no recall asks for go with
+ * the last ones, or are for whom it was before. May end `r`.
  */
-allocation_id recall_answer(core *c, allocation *a, host *h, chunks_t n, recall *r);
+chunks_t recall_answer(core *c, allocation *a, host *h, chunks_t n, recall *r, allocation_id *whom);
 
 /* Withdraws what asks for more than there is above min (I6). */
 void recall_clamp(core *c, allocation *a);

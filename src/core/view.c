@@ -255,10 +255,9 @@ static void count_returning(const allocation *a, const host *h, usable *u)
 {
     list_each(x, &h->holdings, holding, host_node)
     {
-        if (x->returning == 0 || (x->freed_for.v && x->freed_for.v != a->id.v))
-            continue;
-        u->returning |= x->freed_for.v != 0;
-        u->coming += chunk_bytes(x->allocation, x->returning);
+        chunks_t own = holding_returning_for(x, a->id);
+        u->returning |= own != 0;
+        u->coming += chunk_bytes(x->allocation, own + holding_returning_for(x, (allocation_id){0}));
     }
 }
 
