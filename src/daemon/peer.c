@@ -164,6 +164,7 @@ bool peers_reap(broker *b)
             session_broken(p);
             stepped = true;
         }
+        p->reaped = true;
         if (!p->backlog) /* else its turn in that list frees it */
             peer_free(p);
         p = next;
@@ -213,12 +214,12 @@ void peers_work(broker *b)
 {
     peer *p = b->peers.backlog;
     b->peers.backlog = NULL;
-    while (p) {
+    while (p && !b->failed) {
         peer *next = p->next_backlog;
         p->backlog = false;
-        if (p->stage == PEER_DOOMED)
-            peer_free(p); /* reaped meanwhile */
-        else if (!b->failed)
+        if (p->reaped)
+            peer_free(p);
+        else
             peer_work(p);
         p = next;
     }

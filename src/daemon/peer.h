@@ -37,6 +37,7 @@ typedef struct peer {
     bool goodbye;        /* it said so: the session ends, whether the process lives or not */
     bool lost;           /* the stream has ended: no use in writing */
     bool dirty, backlog; /* on the list of that name */
+    bool reaped;         /* to be freed by the backlog's turn */
     bool follows;        /* wants log lines, as parts of the answer to `follow_number` */
     uint64_t follow_number;
     uint64_t pushes; /* sent */

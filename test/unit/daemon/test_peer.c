@@ -1,7 +1,10 @@
 /* One client's connection: who is admitted, what ends it, and that nobody makes the broker keep more than its share. */
 #include "bench.h"
 
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #define SECONDS(n) ((ms_t)(n)*1000)
 
@@ -199,18 +202,66 @@ static void test_a_peer_that_asks_and_never_reads_is_dropped(void **state)
     bench_close(&t);
 }
 
+static void flood(bench_client *c)
+{
+    Granary__Cancel m = GRANARY__CANCEL__INIT;
+    for (uint64_t i = 1; i <= 200; i++)
+        assert_int_equal(channel_send(c->channel, TYPE(CANCEL), i, 0, &m.base, -1), 0);
+    assert_int_equal(channel_flush(c->channel), 0);
+}
+
+/* A connection that a process made which we are not; *ret_pid is to be killed. */
+static void join_of_child(bench *t, bench_client *c, pid_t *ret_pid)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", t->socket);
+    *ret_pid = fork();
+    if (*ret_pid == 0) {
+        if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+            pause();
+        _exit(1);
+    }
+    *c = (bench_client){0};
+    while (t->b.peers.n == 0)
+        uv_run(&t->b.loop, UV_RUN_ONCE);
+    assert_int_equal(channel_create(&c->channel, fd, PEER_BROKER_TO_CLIENT_NEW), 0);
+    bench_hello(t, c);
+}
+
+static void test_a_process_that_dies_amid_its_flood(void **state)
+{
+    (void)state;
+    bench t;
+    bench_client c;
+    pid_t pid;
+    bench_open(&t, "");
+    join_of_child(&t, &c, &pid);
+    flood(&c);
+    uint64_t before = t.b.driver.steps;
+    while (t.b.driver.steps == before)
+        uv_run(&t.b.loop, UV_RUN_NOWAIT);
+    assert_true(peers_find_session(&t.b, (session_id){c.session}, NULL)->backlog);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    peers_collect(&t.b); /* as its timer does, before the frames that are left have their turn */
+    peers_work(&t.b);
+    bench_turns(&t);
+    assert_int_equal(t.b.peers.n, 0);
+    assert_int_equal(t.b.peers.n_free, t.b.peers.capacity);
+    bench_leave(&c);
+    bench_close(&t);
+}
+
 static void test_a_flood_is_worked_off_in_parts(void **state)
 {
     (void)state;
     bench t;
     bench_client c;
-    Granary__Cancel m = GRANARY__CANCEL__INIT;
     bench_open(&t, "");
     bench_join(&t, &c);
     uint64_t before = t.b.driver.steps;
-    for (uint64_t i = 1; i <= 200; i++)
-        assert_int_equal(channel_send(c.channel, TYPE(CANCEL), i, 0, &m.base, -1), 0);
-    assert_int_equal(channel_flush(c.channel), 0);
+    flood(&c);
     while (t.b.driver.steps == before)
         uv_run(&t.b.loop, UV_RUN_NOWAIT);
     assert_int_equal(t.b.driver.steps, before + 64); /* of one peer in a turn */
@@ -232,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_connections_are_counted_for_each_user),
         cmocka_unit_test(test_a_peer_that_does_not_read_is_not_read_from),
         cmocka_unit_test(test_a_peer_that_asks_and_never_reads_is_dropped),
+        cmocka_unit_test(test_a_process_that_dies_amid_its_flood),
         cmocka_unit_test(test_a_flood_is_worked_off_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
