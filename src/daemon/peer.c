@@ -17,7 +17,7 @@
 #define FRAMES_PER_TURN  64u /* of one peer, so that a flood does not starve the others */
 #define ACCEPTS_PER_TURN 64u
 #define HELLO_WITHIN_MS  5000u
-#define UNSENT_HIGH      ((size_t)1 << 20)  /* above it the peer is not read from */
+#define UNSENT_HIGH      ((size_t)1 << 20)  /* above it nothing more is done for the peer, nor read from it */
 #define UNSENT_LIMIT     ((size_t)16 << 20) /* above it the peer is dropped: some whole snapshots */
 #define PAUSE_MS         100u               /* without descriptors: connections wait in the backlog */
 
@@ -58,6 +58,14 @@ static void poll_for(peer *p, int events)
 }
 
 /* ---- doom ---- */
+
+static void backlog_add(peer *p)
+{
+    p->backlog = true;
+    p->next_backlog = p->broker->peers.backlog;
+    p->broker->peers.backlog = p;
+    broker_again(p->broker);
+}
 
 void peer_doom(peer *p)
 {
@@ -134,6 +142,9 @@ void peers_flush(broker *b)
         if (p->stage != PEER_DOOMED) {
             size_t pending = channel_pending(p->channel);
             poll_for(p, (pending ? UV_WRITABLE : 0) | (pending < UNSENT_HIGH ? UV_READABLE : 0));
+            if (p->stalled && pending < UNSENT_HIGH)
+                backlog_add(p);
+            p->stalled &= pending >= UNSENT_HIGH;
         }
         p = next;
     }
@@ -174,18 +185,13 @@ bool peers_reap(broker *b)
 
 /* ---- receiving ---- */
 
-static void backlog_add(peer *p)
-{
-    p->backlog = true;
-    p->next_backlog = p->broker->peers.backlog;
-    p->broker->peers.backlog = p;
-    broker_again(p->broker);
-}
-
 static void peer_work(peer *p)
 {
     for (unsigned i = 0; i < FRAMES_PER_TURN && p->stage != PEER_DOOMED; i++) {
         frame f;
+        p->stalled = !p->lost && channel_pending(p->channel) >= UNSENT_HIGH;
+        if (p->stalled)
+            return; /* goes on when its answers have left */
         int r = channel_next(p->channel, &f);
         if (r < 0) {
             peer_refuse(p, STATUS_PROTOCOL, channel_why(p->channel));

@@ -5,8 +5,9 @@
  *   OPEN    has a session; requests are read, a bounded number in a turn
  *   DOOMED  nothing is read any more; what is queued is tried once more, then it is closed and its session told
  *
- * Bounds: connections in all and of one user, time to the hello, frames of one peer in a turn, bytes unsent. A peer
- * that does not read is first not read from, and beyond the limit dropped; the others notice nothing.
+ * Bounds: connections in all and of one user, time to the hello, frames of one peer in a turn, bytes unsent. While much
+ * is unsent nothing more is done for a peer, nor read from it; when what nobody asked for goes beyond the limit, it is
+ * dropped. The others notice nothing.
  */
 #ifndef GRANARY_DAEMON_PEER_H
 #define GRANARY_DAEMON_PEER_H
@@ -36,6 +37,7 @@ typedef struct peer {
     int greeting_status;
     bool goodbye;        /* it said so: the session ends, whether the process lives or not */
     bool lost;           /* the stream has ended: no use in writing */
+    bool stalled;        /* frames wait until its answers have left */
     bool dirty, backlog; /* on the list of that name */
     bool reaped;         /* to be freed by the backlog's turn */
     bool follows;        /* wants log lines, as parts of the answer to `follow_number` */

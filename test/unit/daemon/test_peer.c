@@ -174,7 +174,30 @@ static void test_a_peer_that_does_not_read_is_not_read_from(void **state)
     bench_close(&t);
 }
 
-static void test_a_peer_that_asks_and_never_reads_is_dropped(void **state)
+static void test_a_peer_that_asks_for_much_and_reads_gets_all(void **state)
+{
+    (void)state;
+    bench t;
+    bench_client c;
+    bench_open(&t, "");
+    bench_join(&t, &c);
+    fill_log(&t);
+    for (int i = 0; i < 30; i++) /* more than 16 MiB of answers, asked for in one turn */
+        ask_for_log(&c);
+    bench_turns(&t);
+    const peer *p = peers_find_session(&t.b, (session_id){c.session}, NULL);
+    assert_non_null(p);
+    assert_int_equal(p->events, UV_WRITABLE);
+    assert_true(channel_pending(p->channel) < (size_t)3 << 20); /* one answer above the mark */
+    for (int i = 0; i < 30; i++)
+        assert_true(log_lines_come(&t, &c) >= LOG_LINES - 2);
+    bench_silent(&t, c.channel);
+    assert_int_equal(p->events, UV_READABLE);
+    bench_leave(&c);
+    bench_close(&t);
+}
+
+static void test_a_peer_that_never_reads_is_dropped(void **state)
 {
     (void)state;
     bench t;
@@ -182,9 +205,16 @@ static void test_a_peer_that_asks_and_never_reads_is_dropped(void **state)
     bench_open(&t, "");
     bench_join(&t, &c);
     bench_join(&t, &other);
-    fill_log(&t);
-    for (int i = 0; i < 30; i++) /* more than 16 MiB of answers, asked for in one turn */
-        ask_for_log(&c);
+    static char text[(1u << 20) - 1024]; /* a frame of almost 1 MiB */
+    long_words(NULL, text, sizeof text);
+    Granary__Error push = GRANARY__ERROR__INIT;
+    push.text = text;
+    peer *p = peers_find_session(&t.b, (session_id){c.session}, NULL);
+    for (int i = 0; i < 16; i++) /* what nobody asked for */
+        peer_send(p, TYPE(ERROR), PUSH_NUMBER, &push.base);
+    bench_turns(&t);
+    assert_int_equal(p->stage, PEER_OPEN);
+    peer_send(p, TYPE(ERROR), PUSH_NUMBER, &push.base);
     bench_turns(&t);
     assert_null(peers_find_session(&t.b, (session_id){c.session}, NULL));
     char line[160];
@@ -282,7 +312,8 @@ int main(void)
         cmocka_unit_test(test_connections_are_counted_in_all),
         cmocka_unit_test(test_connections_are_counted_for_each_user),
         cmocka_unit_test(test_a_peer_that_does_not_read_is_not_read_from),
-        cmocka_unit_test(test_a_peer_that_asks_and_never_reads_is_dropped),
+        cmocka_unit_test(test_a_peer_that_asks_for_much_and_reads_gets_all),
+        cmocka_unit_test(test_a_peer_that_never_reads_is_dropped),
         cmocka_unit_test(test_a_process_that_dies_amid_its_flood),
         cmocka_unit_test(test_a_flood_is_worked_off_in_parts),
     };
