@@ -57,7 +57,7 @@ static void poll_for(peer *p, int events)
         uv_poll_stop(&p->poll);
 }
 
-/* ---- doom ---- */
+/* ---- loss and doom ---- */
 
 static void backlog_add(peer *p)
 {
@@ -65,6 +65,18 @@ static void backlog_add(peer *p)
     p->next_backlog = p->broker->peers.backlog;
     p->broker->peers.backlog = p;
     broker_again(p->broker);
+}
+
+/* Nobody reads there any more. What was sent before, perhaps a Goodbye, still counts: it is read to its end. */
+static void peer_lose(peer *p)
+{
+    if (p->lost)
+        return;
+    p->lost = true;
+    shutdown(channel_fd(p->channel), SHUT_RDWR); /* so that there is an end */
+    poll_for(p, 0);
+    if (p->stage != PEER_DOOMED && !p->backlog)
+        backlog_add(p);
 }
 
 void peer_doom(peer *p)
@@ -111,7 +123,7 @@ static void peer_free(peer *p)
 
 void peer_send(peer *p, uint16_t type, uint64_t number, const ProtobufCMessage *message)
 {
-    if (p->stage == PEER_DOOMED)
+    if (p->stage == PEER_DOOMED || p->lost)
         return;
     int r = channel_send(p->channel, type, number == PUSH_NUMBER ? ++p->pushes : number, 0, message, -1);
     if (r < 0) {
@@ -135,11 +147,9 @@ void peers_flush(broker *b)
     while (p) {
         peer *next = p->next_dirty;
         p->dirty = false;
-        if (!p->lost && channel_flush(p->channel) < 0) {
-            p->lost = true;
-            peer_doom(p);
-        }
-        if (p->stage != PEER_DOOMED) {
+        if (!p->lost && channel_flush(p->channel) < 0)
+            peer_lose(p);
+        if (!p->lost && p->stage != PEER_DOOMED) {
             size_t pending = channel_pending(p->channel);
             poll_for(p, (pending ? UV_WRITABLE : 0) | (pending < UNSENT_HIGH ? UV_READABLE : 0));
             if (p->stalled && pending < UNSENT_HIGH)
@@ -198,8 +208,10 @@ static void peer_work(peer *p)
             return;
         }
         if (r == 0) {
-            if (p->lost)
+            if (p->ended)
                 peer_doom(p);
+            else if (p->lost)
+                backlog_add(p);
             return;
         }
         p->broker->pidfd = f.fd;
@@ -216,6 +228,18 @@ static void peer_work(peer *p)
         backlog_add(p);
 }
 
+static void peer_read(peer *p)
+{
+    int r = channel_receive(p->channel);
+    if (r == STATUS_NO_MEMORY) {
+        peer_refuse(p, STATUS_NO_MEMORY, "the broker has no memory left for this message: connect again later");
+        return;
+    }
+    if (r < 0)
+        p->lost = p->ended = true; /* whole frames that came before the end still count */
+    peer_work(p);
+}
+
 void peers_work(broker *b)
 {
     peer *p = b->peers.backlog;
@@ -225,6 +249,8 @@ void peers_work(broker *b)
         p->backlog = false;
         if (p->reaped)
             peer_free(p);
+        else if (p->lost && p->stage != PEER_DOOMED)
+            peer_read(p);
         else
             peer_work(p);
         p = next;
@@ -236,9 +262,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     peer *p = poll->data;
     if (p->broker->failed)
         return;
-    if (status < 0) {
-        p->lost = true;
-        peer_doom(p);
+    if (status < 0) { /* closed by the other side, which had not read all */
+        peer_lose(p);
         return;
     }
     if ((events & UV_WRITABLE) && !p->dirty) {
@@ -248,14 +273,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     }
     if (!(events & UV_READABLE) || p->backlog)
         return;
-    int r = channel_receive(p->channel);
-    if (r == STATUS_NO_MEMORY) {
-        peer_refuse(p, STATUS_NO_MEMORY, "the broker has no memory left for this message: connect again later");
-        return;
-    }
-    if (r < 0)
-        p->lost = true; /* whole frames that came before the end still count */
-    peer_work(p);
+    peer_read(p);
 }
 
 /* ---- accepting ---- */

@@ -36,7 +36,8 @@ typedef struct peer {
     bool greeting; /* its hello is being stepped: the next reply is the welcome */
     int greeting_status;
     bool goodbye;        /* it said so: the session ends, whether the process lives or not */
-    bool lost;           /* the stream has ended: no use in writing */
+    bool lost;           /* nobody reads there: no use in writing */
+    bool ended;          /* and all that was sent has been read */
     bool stalled;        /* frames wait until its answers have left */
     bool dirty, backlog; /* on the list of that name */
     bool reaped;         /* to be freed by the backlog's turn */

@@ -1,5 +1,7 @@
 """Clients that misbehave: what the broker refuses, and that the others notice nothing."""
 import os
+import select
+import signal
 import socket
 import struct
 import time
@@ -216,4 +218,22 @@ def test_random_bytes_from_many(broker):
             except OSError:
                 pass
     broker.wait_idle()
+    broker.check()
+
+
+def test_a_goodbye_before_a_close_with_unread_answers_counts(broker):
+    """The kernel reports an error on such a connection, but what was sent before it is still to be read."""
+    wire = broker.wire()
+    wire.hello()
+    assert allocate(wire).status == 0
+    wire.send(pb().TYPE_QUERY, pb().Query(what=0), number=0)
+    assert select.select([wire.socket], [], [], 10)[0], "no answer came"
+    pid = broker.part("granary-broker")[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wire.send(pb().TYPE_GOODBYE)
+        wire.close()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    broker.wait(lambda s: not s["allocations"], timeout=5, what="the end of the session")
     broker.check()

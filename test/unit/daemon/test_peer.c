@@ -232,12 +232,58 @@ static void test_a_peer_that_never_reads_is_dropped(void **state)
     bench_close(&t);
 }
 
+/* Says goodbye and closes, in one turn of the broker's. */
+static void leave_with_goodbye(bench *t, bench_client *c)
+{
+    totals_view totals;
+    Granary__Goodbye m = GRANARY__GOODBYE__INIT;
+    bench_send(c->channel, TYPE(GOODBYE), 0, &m.base);
+    bench_leave(c);
+    bench_turns(t);
+    assert_int_equal(t->b.peers.n, 0);
+    view_totals(t->b.driver.core, &totals);
+    assert_int_equal(totals.sessions, 0);
+}
+
+static void test_a_goodbye_counts_behind_answers_that_nobody_read(void **state)
+{
+    (void)state;
+    bench t;
+    bench_client c;
+    bench_open(&t, "");
+    bench_join(&t, &c);
+    ask_for_log(&c);
+    bench_turns(&t);
+    leave_with_goodbye(&t, &c);
+
+    fill_log(&t); /* and when the broker waits for room */
+    bench_join(&t, &c);
+    for (int i = 0; i < 5; i++)
+        ask_for_log(&c);
+    bench_turns(&t);
+    assert_int_equal(peers_find_session(&t.b, (session_id){c.session}, NULL)->events, UV_WRITABLE);
+    leave_with_goodbye(&t, &c);
+    bench_close(&t);
+}
+
 static void flood(bench_client *c)
 {
     Granary__Cancel m = GRANARY__CANCEL__INIT;
     for (uint64_t i = 1; i <= 200; i++)
         assert_int_equal(channel_send(c->channel, TYPE(CANCEL), i, 0, &m.base, -1), 0);
     assert_int_equal(channel_flush(c->channel), 0);
+}
+
+static void test_a_goodbye_counts_behind_a_flood(void **state)
+{
+    (void)state;
+    bench t;
+    bench_client c;
+    bench_open(&t, "");
+    bench_join(&t, &c);
+    flood(&c);
+    leave_with_goodbye(&t, &c);
+    bench_close(&t);
 }
 
 /* A connection that a process made which we are not; *ret_pid is to be killed. */
@@ -314,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_does_not_read_is_not_read_from),
         cmocka_unit_test(test_a_peer_that_asks_for_much_and_reads_gets_all),
         cmocka_unit_test(test_a_peer_that_never_reads_is_dropped),
+        cmocka_unit_test(test_a_goodbye_counts_behind_answers_that_nobody_read),
+        cmocka_unit_test(test_a_goodbye_counts_behind_a_flood),
         cmocka_unit_test(test_a_process_that_dies_amid_its_flood),
         cmocka_unit_test(test_a_flood_is_worked_off_in_parts),
     };
