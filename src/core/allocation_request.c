@@ -26,6 +26,17 @@ static int terms_check(const session *s, const allocation_terms *t)
     return STATUS_OK;
 }
 
+/* Has no host ever told its memory? Then nothing is known: all wait. */
+static bool nobody_told(const core *c)
+{
+    if (tourney_max(&c->by_hope) > 0)
+        return false;
+    for (uint32_t i = 0; i < c->n_hosts; i++)
+        if (c->hosts[i].told_total > 0)
+            return false;
+    return true;
+}
+
 int allocation_never(const core *c, const user *u, const allocation_terms *t, bytes_t *ret_most)
 {
     chunks_t need = terms_need(t) ? terms_need(t) : 1;
@@ -33,7 +44,7 @@ int allocation_never(const core *c, const user *u, const allocation_terms *t, by
         *ret_most = u->quota;
         return STATUS_QUOTA;
     }
-    if (c->n_hosts == 0)
+    if (nobody_told(c))
         return STATUS_OK;
     uint64_t most = place_most(c, t, need);
     if (most >= need)

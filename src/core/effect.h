@@ -25,7 +25,7 @@ typedef enum {
     WAIT_BEHIND,    /* others wait before it */
     WAIT_PIECES,    /* enough is free, in pieces too small */
     WAIT_RECALL,    /* a recall for it is under way */
-    WAIT_NO_HOST,   /* no host that it accepts is up */
+    WAIT_NO_HOST,   /* no host that can serve it is up */
     WAIT_HELD,      /* part is held for it, more must come */
     WAIT_QUOTA,     /* its user is at the quota */
     WAIT_FRESH,     /* its hosts have no fresh sample yet */

@@ -64,7 +64,9 @@ static host *host_create(core *c, const char *name)
     list_init(&h->sync_node);
     list_init(&h->trouble_node);
     table_put(&c->host_names, key_of(c, name), h);
-    h->lost = h->untold = true;
+    h->untold = true;
+    if (c->recovered) /* else core_recover() does it: whoever does not come is lost in the end */
+        heap_set(&c->deadlines, &h->due, c->now + c->timers.suspect_ms);
     c->doubt |= c->n_hosts == 1; /* with none, everything was hoped for */
     apply_config(h, &c->config_default);
     ledger_classify(c, h);
@@ -163,6 +165,7 @@ void host_on_hello(core *c, const event_host_hello *e)
             c->counters_dirty = true;
         }
     memcpy(h->next_boot_id, e->boot_id, sizeof(h->next_boot_id));
+    c->doubt |= h->told_total == 0; /* the first of all: until now everything was hoped for */
     h->physical = e->physical;
     h->told_total = e->total < e->physical ? e->total : e->physical;
     h->told_cores = e->cores;
@@ -199,7 +202,7 @@ void host_due(core *c, host *h)
     assert(!h->connected);
     heap_set(&c->deadlines, &h->due, MS_NEVER);
     h->lost = true;
-    h->untold &= h->told_total == 0; /* what is known of an earlier life counts from now on */
+    h->untold = false; /* what is known of an earlier life counts from now on, if anything */
     ledger_refresh(c, h);
     emit_note(c, NOTE_HOST_LOST)->host = h->id;
     c->changed = true;

@@ -31,7 +31,7 @@ bytes_t ledger_potential(const host *h);
 
 /*
  * The same, but never below what its agent may yet tell: a host that is known by configuration only, or not heard of
- * since the broker started, is as large as its owner allows.
+ * since the broker started, is as large as its owner allows, until it is lost.
  */
 bytes_t ledger_hope(const host *h);
 

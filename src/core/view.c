@@ -19,6 +19,7 @@
 #include "core/host.h"
 #include "core/ledger.h"
 #include "core/place.h"
+#include "core/queue.h"
 #include "core/recall.h"
 #include "core/user.h"
 
@@ -266,8 +267,8 @@ static usable usable_for(const core *c, const allocation *a)
     usable u = {0};
     for (uint32_t i = 0; i < c->n_hosts; i++) {
         const host *h = &c->hosts[i];
-        if (!place_accepts(a->terms.filter, h))
-            continue;
+        if (!place_accepts(a->terms.filter, h) || (ledger_placeable(h) && !queue_serves(a, h)))
+            continue; /* memory that can never be of use to it is none */
         if (ledger_placeable(h)) {
             u.any_up = true;
             u.free += h->free;
@@ -404,7 +405,7 @@ const char *wait_reason_text(wait_reason reason)
         "others wait before it",
         "enough is free, but in pieces too small",
         "memory is being asked back for it",
-        "no host that it accepts is up",
+        "no host that can serve it is up",
         "part is held for it, more must come",
         "its user is at the quota",
         "its hosts have not been measured yet",

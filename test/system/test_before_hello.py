@@ -44,7 +44,7 @@ def test_requests_before_the_first_hello(make_broker, tmp_path, monkeypatch):
     wire.hello()
     large, now, small = (wire.allocate(size, 1, flags=flags) for size, flags in
                          ((50 * TIB, 0), (50 * TIB, NO_WAIT), (64 << 20, 0)))
-    assert (large.status, large.reason) == (1, "no host that it accepts is up")
+    assert (large.status, large.reason) == (1, "no host that can serve it is up")
     assert now.status == -5, now
     assert small.status == 1, small
     never = wire.allocate(101 * TIB, 1)

@@ -104,11 +104,11 @@ def test_plan_speaks_of_the_hosts_that_are_asked_for(make_broker):
     done = broker.run("plan", "-m", "1G", "--hosts", "elsewhere")
     assert done.returncode == 75
     assert done.stdout == ("1 x 1.0G would wait, at place 1: the most that is free on one of those hosts is 0\n"
-                           "Nobody would be asked to give back: no host that it accepts is up.\n")
+                           "Nobody would be asked to give back: no host that can serve it is up.\n")
     plan = json.loads(broker.run("plan", "-m", "1G", "--hosts", "elsewhere", "--json").stdout)
-    assert (plan["status"], plan["free"], plan["reason"]) == ("WAITING", 0, "no host that it accepts is up")
+    assert (plan["status"], plan["free"], plan["reason"]) == ("WAITING", 0, "no host that can serve it is up")
     assert broker.run("plan", "-m", "1G", "--hosts", "nowhere").returncode == 122
     broker.run("drain", here, check=True)
     done = broker.run("plan", "-m", "1G", "--hosts", here)
-    assert done.returncode == 75 and "of those hosts is 0\n" in done.stdout and "no host that it accepts is up" in done.stdout, done
+    assert done.returncode == 75 and "of those hosts is 0\n" in done.stdout and "no host that can serve it is up" in done.stdout, done
     broker.run("undrain", here, check=True)
