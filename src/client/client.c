@@ -168,7 +168,10 @@ static int client_connect(granary_client *c, bool no_start, ms_t deadline)
         int left = now >= deadline ? 0 : (int)(deadline - now);
         if (left == 0)
             return STATUS_TIMEOUT;
-        if (l->state == LINK_GREETING) {
+        bool rests = l->retry_at != MS_NEVER && now < l->retry_at; /* the last one ended before its welcome */
+        if (rests && l->retry_at < deadline)
+            left = (int)(l->retry_at - now);
+        if (l->state == LINK_GREETING || rests) {
             loop_turn(c, left);
             continue;
         }

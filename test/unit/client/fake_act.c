@@ -81,6 +81,16 @@ void fake_break(fake_broker *f)
     WITH(f, f->drop = true);
 }
 
+void fake_break_unread(fake_broker *f)
+{
+    WITH(f, f->drop_unread = true);
+}
+
+void fake_slam(fake_broker *f, uint32_t times)
+{
+    WITH(f, f->slams = times);
+}
+
 void fake_forget(fake_broker *f)
 {
     WITH(f, {

@@ -1,11 +1,13 @@
 /* fake_answer.c - what the fake broker answers to each request. */
 #include <assert.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/status.h"
 #include "fake_inside.h"
 
-static char as_said[] = "as the test said", here[] = "here", no_memory[] = "no memory is free", fake_name[] = "fake";
+static char as_said[] = "as the test said", here[] = "here", there[] = "there", no_memory[] = "no memory is free",
+            fake_name[] = "fake";
 
 typedef struct {
     Granary__Reply reply;
@@ -41,6 +43,12 @@ static void on_hello(fake_broker *f, const frame *in)
     assert(m);
     snprintf(text, sizeof text, "HELLO %llu", (unsigned long long)m->session);
     fake_line(f, text);
+    if (f->slams > 0) {
+        f->slams--;
+        shutdown(channel_fd(f->channel), SHUT_RDWR); /* its end is read as anybody's */
+        granary__hello__free_unpacked(m, NULL);
+        return;
+    }
     w.version = 1;
     w.session = 7;
     w.token.data = token;
@@ -257,11 +265,13 @@ static void on_transfer(fake_broker *f, const frame *in)
 static void on_query(fake_broker *f, const frame *in)
 {
     Granary__QueryReply reply = GRANARY__QUERY_REPLY__INIT;
-    Granary__HostInfo h = GRANARY__HOST_INFO__INIT, *hosts[] = {&h};
+    Granary__HostInfo h = GRANARY__HOST_INFO__INIT, other = h, *hosts[] = {&h, &other};
     h.id = FAKE_HOST;
     h.name = here;
+    other.id = FAKE_HOST + 1; /* came after the welcome */
+    other.name = there;
     reply.hosts = hosts;
-    reply.n_hosts = 1;
+    reply.n_hosts = 2;
     fake_line(f, "QUERY");
     fake_send(f, TYPE(QUERY_REPLY), in->header.number, &reply);
 }

@@ -112,9 +112,9 @@ static void *run(void *data)
         uint64_t count;
         if (polls[0].revents && read(f->wake, &count, sizeof count) < 0)
             continue;
-        if (f->drop) {
+        if (f->drop || (f->drop_unread && polls[2].revents)) {
             hang_up(f);
-            f->drop = false;
+            f->drop = f->drop_unread = false;
             fake_line(f, "DROPPED");
             continue;
         }

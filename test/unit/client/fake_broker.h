@@ -1,8 +1,9 @@
 /*
  * fake_broker.h - a broker of a few hundred lines on a thread, that does what a test says.
  *
- * It knows one host (number 3, "here"), one session, and allocations of whatever size it is told. Everything that
- * clients send is kept as a line of text ("RELEASE 11 recall 5 3:1"), so that a test asserts the exact words.
+ * It knows one host (number 3, "here"; a query tells of another, 4), one session, and allocations of whatever size it
+ * is told. Everything that clients send is kept as a line of text ("RELEASE 11 recall 5 3:1"), so that a test asserts
+ * the exact words.
  */
 #ifndef TEST_CLIENT_FAKE_BROKER_H
 #define TEST_CLIENT_FAKE_BROKER_H
@@ -29,6 +30,8 @@ void fake_ask(fake_broker *f, uint32_t count);
 void fake_capacity(fake_broker *f, uint32_t capacity); /* grows the allocation up to its want */
 void fake_hand(fake_broker *f, uint32_t chunks);       /* makes allocation 11 the session's, which never asked for it */
 void fake_break(fake_broker *f);                       /* closes the connection; it may attach again */
+void fake_break_unread(fake_broker *f);                /* the same, as soon as something was sent: it is not read */
+void fake_slam(fake_broker *f, uint32_t times);        /* closes so many connections at their hello, unanswered */
 void fake_forget(fake_broker *f);                      /* as fake_break(), and the session is unknown */
 void fake_mute(fake_broker *f, bool mute);             /* answers nothing while mute; answers all of it then */
 void fake_nonsense(fake_broker *f, uint16_t type);     /* pushes a body that no message has */

@@ -21,11 +21,11 @@ struct fake_broker {
     pthread_cond_t heard;
     pthread_t thread;
     int listener, wake;
-    bool stop, mute, forget, drop;
+    bool stop, mute, forget, drop, drop_unread;
     char folder[64], socket[96];
     channel *channel;
 
-    uint32_t capacity;
+    uint32_t capacity, slams;
     bool session;
     uint64_t allocation, version, highest;
     uint32_t want, min, held;

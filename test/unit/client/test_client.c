@@ -58,6 +58,34 @@ static void a_mute_broker_is_no_broker(void **state)
     fake_stop(fake);
 }
 
+static uint32_t hellos(fake_broker *fake)
+{
+    uint32_t n = 0;
+    while (fake_seen(fake, "HELLO 0") && fake_await(fake, "HELLO 0"))
+        n++;
+    return n;
+}
+
+static void a_broker_that_ends_before_its_welcome_is_tried_again(void **state)
+{
+    (void)state;
+    for (int loop = 0; loop < 2; loop++) {
+        fake_broker *fake = fake_start(1);
+        granary_client *client = NULL;
+        granary_client_options o = {.socket = fake_socket(fake), .event_loop = loop};
+        fake_slam(fake, 2);
+        assert_int_equal(granary_client_open(&client, &o), 0);
+        assert_int_equal(hellos(fake), 3);
+        granary_client_close(client);
+        o.connect_timeout_ms = 250;
+        fake_slam(fake, UINT32_MAX);
+        assert_int_equal(granary_client_open(&client, &o), GRANARY_E_LOST);
+        uint32_t n = hellos(fake);
+        assert_true(n >= 1 && n <= 4); /* after 20, 60 and 140 ms: its processor is not kept busy */
+        fake_stop(fake);
+    }
+}
+
 static void a_lease_from_end_to_end(void **state)
 {
     (void)state;
@@ -259,14 +287,39 @@ static void an_answer_outlives_a_restart(void **state)
     fake_stop(fake);
 }
 
+static void a_request_that_nobody_read_is_sent_again(void **state)
+{
+    (void)state;
+    fake_broker *fake = fake_start(2);
+    granary_client *client = open_on(fake);
+    granary_allocation a;
+    granary_request q = {.chunk_size = 4096, .want = 2};
+    fake_break_unread(fake);
+    assert_int_equal(granary_allocate(client, &q, &a, NULL, NULL), 0);
+    assert_int_equal(a.chunks, 2);
+    assert_true(fake_await(fake, "DROPPED")); /* the kernel reports this as an error */
+    assert_true(fake_await(fake, "HELLO 7"));
+    assert_true(fake_await(fake, "ALLOCATE"));
+    assert_false(fake_seen(fake, "ALLOCATE"));
+    granary_allocation_finish(&a);
+    granary_client_close(client);
+    fake_stop(fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_and_sentences),           cmocka_unit_test(nobody_listens),
-        cmocka_unit_test(a_mute_broker_is_no_broker),       cmocka_unit_test(a_lease_from_end_to_end),
-        cmocka_unit_test(bad_requests_say_what_is_wrong),   cmocka_unit_test(a_request_waits_and_tells),
-        cmocka_unit_test(a_request_waits_attached),         cmocka_unit_test(an_answer_outlives_a_restart),
+        cmocka_unit_test(versions_and_sentences),
+        cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(a_mute_broker_is_no_broker),
+        cmocka_unit_test(a_lease_from_end_to_end),
+        cmocka_unit_test(bad_requests_say_what_is_wrong),
+        cmocka_unit_test(a_request_waits_and_tells),
+        cmocka_unit_test(a_request_waits_attached),
+        cmocka_unit_test(an_answer_outlives_a_restart),
         cmocka_unit_test(use_beyond_a_claims_size_is_told),
+        cmocka_unit_test(a_broker_that_ends_before_its_welcome_is_tried_again),
+        cmocka_unit_test(a_request_that_nobody_read_is_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
