@@ -198,9 +198,13 @@ static int on_query_reply(granary_client *c, const frame *f)
 {
     Granary__QueryReply *reply;
     int r = message_unpack(&granary__query_reply__descriptor, f->body, f->header.length, &reply);
-    if (r == 0)
-        r = hosts_learn(c, reply->hosts, reply->n_hosts, NULL);
-    return r < 0 ? r : requests_query_reply(c, f->header.number, reply);
+    if (r < 0)
+        return r;
+    if ((r = hosts_learn(c, reply->hosts, reply->n_hosts, NULL)) < 0) {
+        message_free(reply);
+        return r;
+    }
+    return requests_query_reply(c, f->header.number, reply);
 }
 
 static int on_frame(granary_client *c, const frame *f)

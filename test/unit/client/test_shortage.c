@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <sys/wait.h>
@@ -170,6 +171,38 @@ static void for_a_while_in_an_event_loop(void **state)
     every_allocation_may_fail(true, getenv("GRANARY_LONG") ? 1 : 5);
 }
 
+static void for_a_host_that_an_answer_names(void **state)
+{
+    (void)state;
+    lasting = false;
+    atomic_store(&failed, true);
+    long n = 0;
+    while (atomic_load(&failed)) {
+        fake_broker *fake = fake_start(0);
+        granary_client *client;
+        granary_slot slot;
+        granary_pool_stats stats;
+        assert_int_equal(granary_client_open(&client, &(granary_client_options){.socket = fake_socket(fake)}), 0);
+        granary_pool *pool =
+            granary_pool_open(client, &(granary_pool_options){.chunk_size = 4096, .min = 1, .want = 1});
+        assert_non_null(pool);
+        assert_int_equal(granary_claim_empty(client, 1, NULL), 0); /* its answer comes after the pool's */
+        atomic_store(&failed, false);
+        atomic_store(&left, ++n);
+        granary_pool_stats_get(pool, &stats); /* it waits: its place is asked for */
+        if (!atomic_load(&failed))
+            assert_true(fake_await(fake, "QUERY"));
+        fake_capacity(fake, 1);
+        WORKS(granary_slot_acquire(pool, &slot, 5000));
+        atomic_store(&left, 0);
+        assert_true(atomic_load(&failed) || strcmp(granary_host_name(client, FAKE_HOST + 1), "there") == 0);
+        granary_pool_close(pool);
+        granary_client_close(client);
+        fake_stop(fake);
+    }
+    assert_true(n > 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +210,7 @@ int main(void)
         cmocka_unit_test(in_an_event_loop),
         cmocka_unit_test(for_a_while_with_a_thread),
         cmocka_unit_test(for_a_while_in_an_event_loop),
+        cmocka_unit_test(for_a_host_that_an_answer_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
