@@ -1,0 +1,96 @@
+/*
+ * message.h - what travels between the programs of a run: the content of the protocol's frames, without the bytes.
+ *
+ * The bytes have tests of their own (frames, hostile peers, fuzzing). Here each message owns copies of its lists.
+ */
+#ifndef GRANARY_SIM_MESSAGE_H
+#define GRANARY_SIM_MESSAGE_H
+
+#include "core/core.h"
+#include "core/view.h"
+
+typedef enum {
+    MESSAGE_CLIENT_HELLO = 1, /* client to broker: new, or with session and token */
+    MESSAGE_REQUEST,
+    MESSAGE_GOODBYE,
+    MESSAGE_WELCOME, /* broker to client */
+    MESSAGE_REPLY,
+    MESSAGE_PUSH,
+    MESSAGE_AGENT_HELLO, /* agent to broker */
+    MESSAGE_SAMPLE,
+    MESSAGE_ANSWER, /* to an order: kind is the event's */
+    MESSAGE_USE,
+    MESSAGE_DRAINED,
+    MESSAGE_ORDER, /* broker to agent */
+} message_kind;
+
+/* An allocation as every message about it tells it. */
+typedef struct {
+    allocation_id id; /* 0 = none */
+    uint64_t version;
+    allocation_state state;
+    chunks_t want;
+    uint32_t n_extents;
+    extent *extents;
+} message_set;
+
+typedef struct {
+    message_kind kind;
+    union {
+        struct {
+            uint64_t session; /* 0 = a new one */
+            uint8_t token[16];
+            user_id user;
+            bool operator_;
+        } hello;
+        core_event request; /* its lists are owned by the message */
+        struct {
+            int status; /* negative: refused */
+            uint64_t session;
+            uint8_t token[16];
+            bool reattached;
+            request_no acked; /* the highest number that the books have seen */
+            uint32_t n_sets, n_recalls, n_claims;
+            message_set *sets;
+            record_recall *recalls;
+            struct {
+                generation gen;
+                allocation_id allocation;
+                host_id host;
+                chunks_t chunks;
+            } * claims;
+        } welcome;
+        struct {
+            effect_reply reply; /* its lists are owned by the message */
+            message_set set;
+        } reply;
+        struct {
+            effect_push push;
+            message_set set;
+        } push;
+        core_event agent; /* HOST_HELLO, HOST_SAMPLE, CLAIM_*; its list is owned by the message */
+        effect_order order;
+    };
+} message;
+
+message *message_create(message_kind kind);
+message *message_copy(const message *m);
+void message_destroy(message *m);
+
+/* For each: an owned copy of the lists that the event or effect borrows. */
+message *message_of_request(const core_event *e);
+message *message_of_agent(message_kind kind, const core_event *e);
+message *message_of_reply(const effect_reply *r, const core *core); /* with the allocation's present set */
+message *message_of_push(const effect_push *p, const core *core);
+message *message_of_order(const effect_order *o);
+
+/* May be lost, repeated, late or out of order without harm: offers, asks, preferences, recalls, withdrawals, samples.
+ */
+bool message_is_soft(const message *m);
+
+/* One line for people, without the end of line. */
+void message_show(const message *m, char *to, size_t size);
+/* Mixes every byte of meaning into a hash: the proof that two runs were the same. */
+uint64_t message_hash(const message *m, uint64_t seed);
+
+#endif
