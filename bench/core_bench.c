@@ -6,8 +6,13 @@
  * are granted and released while others wait for more than is free; then a release that lets the first of many waiters
  * of one size go, who is replaced by a new one; growable allocations, each of which grows in its turn.
  *
+ * With donors, a recallable allocation on each host, and one firm request that waits for more than any host can give
+ * back: what others pay for it with each grant and release, before and after its age guard; and while what it needs is
+ * being asked back. The longest step is the decision itself.
+ *
  *   core_bench HOSTS
  *   core_bench --waiters N
+ *   core_bench --donors N
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,13 +46,18 @@ typedef struct {
     core_effects effects;
     session_id session;
     uint64_t number;
+    ms_t now;
+    uint64_t longest; /* step, in ns */
     void *arena;
 } bench;
 
 static void step(bench *b, const core_event *e)
 {
-    if (core_step(b->core, 1000, e, &b->effects) != 0)
+    uint64_t start = now_ns();
+    if (core_step(b->core, b->now, e, &b->effects) != 0)
         abort();
+    uint64_t took = now_ns() - start;
+    b->longest = took > b->longest ? took : b->longest;
 }
 
 static const effect_reply *reply_of(const bench *b)
@@ -150,17 +160,17 @@ static double per(const core_limits *base, size_t offset)
     return (double)(core_arena_size(&more) - core_arena_size(base)) / (1u << 17);
 }
 
-static bench bench_open(uint32_t hosts, bool half)
+static bench bench_open_for(uint32_t hosts, bool half, uint32_t allocations)
 {
     core_limits limits = {.hosts = hosts,
                           .users = 8,
                           .sessions = 8,
-                          .allocations = 4096,
-                          .holdings = 8192,
+                          .allocations = allocations,
+                          .holdings = 2 * allocations,
                           .claims = 1024,
                           .recalls = 64,
                           .answers = 512};
-    bench b = {.effects = {.capacity = EFFECTS_MAX}};
+    bench b = {.effects = {.capacity = EFFECTS_MAX}, .now = 1000};
     size_t size = core_arena_size(&limits);
     b.arena = aligned_alloc(64, size);
     b.effects.items = calloc(EFFECTS_MAX, sizeof(core_effect));
@@ -171,6 +181,11 @@ static bench bench_open(uint32_t hosts, bool half)
     }
     fill(&b, hosts, half);
     return b;
+}
+
+static bench bench_open(uint32_t hosts, bool half)
+{
+    return bench_open_for(hosts, half, 4096);
 }
 
 static void bench_close(bench *b)
@@ -248,6 +263,40 @@ static void run_crowd(uint32_t n)
     printf("growth\t%.0f\tns\n", measure_growth(n));
 }
 
+/* Pairs for others while the request for `bytes` waits; a millisecond passes with each. */
+static void measure_donors(uint32_t n, uint32_t hosts, const char *name, bytes_t bytes, bool aged)
+{
+    bench b = bench_open_for(hosts, false, n + 64);
+    for (uint32_t i = 0; i < n; i++)
+        allocate_as(&b, (GIB(64) - MIB(600)) / 15 / (n / hosts), 15, 8, TERM_GROWABLE | TERM_RECALLABLE | TERM_ONE_HOST);
+    b.longest = 0;
+    allocate_as(&b, bytes, 1, 1, 0);
+    b.now += aged ? core_timers_default.age_guard_ms : core_timers_default.ask_ms;
+    core_event tick = {.kind = EVENT_TICK};
+    step(&b, &tick);
+    int pairs = PAIRS / 20;
+    uint64_t start = now_ns();
+    for (int i = 0; i < pairs; i++) {
+        b.now++;
+        release(&b, allocate(&b, MIB(64) + roll() % MIB(512)));
+    }
+    double ns = (double)(now_ns() - start) / pairs;
+    printf("pair_%s\t%.0f\tns\n", name, ns);
+    printf("longest_%s\t%ju\tns\n", name, (uintmax_t)b.longest);
+    bench_close(&b);
+}
+
+static void run_donors(uint32_t n)
+{
+    measure_donors(n, n, "hopeless", GIB(40), false);
+    measure_donors(n, n, "hopeless_aged", GIB(40), true);
+    measure_donors(n, n, "recalled", GIB(20), false);
+    if (n >= 100) {
+        measure_donors(n, n / 100, "hopeless_dense", GIB(40), false);
+        measure_donors(n, n / 100, "recalled_dense", GIB(20), false);
+    }
+}
+
 static void run(uint32_t hosts)
 {
     const core_limits round = {.hosts = 1u << 17,
@@ -271,13 +320,16 @@ static void run(uint32_t hosts)
 int main(int argc, char **argv)
 {
     bool waiters = argc == 3 && strcmp(argv[1], "--waiters") == 0;
-    uint32_t n = argc == 2 || waiters ? (uint32_t)strtoul(argv[argc - 1], NULL, 10) : 0;
+    bool donors = argc == 3 && strcmp(argv[1], "--donors") == 0;
+    uint32_t n = argc == 2 || waiters || donors ? (uint32_t)strtoul(argv[argc - 1], NULL, 10) : 0;
     if (n == 0 || (waiters && n > 2000)) {
-        fprintf(stderr, "usage: core_bench HOSTS | core_bench --waiters N (at most 2000)\n");
+        fprintf(stderr, "usage: core_bench HOSTS | core_bench --waiters N (at most 2000) | core_bench --donors N\n");
         return 2;
     }
     if (waiters)
         run_crowd(n);
+    else if (donors)
+        run_donors(n);
     else
         run(n);
     return 0;

@@ -234,16 +234,21 @@ typedef struct {
 /* Scratch of one choice: bounded, so that a choice in a large fleet stays cheap. */
 #define CHOICE_HOSTS 256u
 #define CHOICE_PICKS 256u
+
+/* Chunks of one holding that would be asked back. The rest is scratch while a host is looked at. */
+typedef struct {
+    holding *from;
+    chunks_t n, here, above_min; /* here: could be picked yet */
+    bytes_t size;
+    allocation_id id;
+} pick;
+
 typedef struct {
     host *hosts[CHOICE_HOSTS];
     bytes_t costs[CHOICE_HOSTS]; /* of one chunk more there, as counted last; 0 = not possible */
     uint32_t n_hosts;
-    struct {
-        holding *from;
-        chunks_t n;
-    } picks[CHOICE_PICKS];
+    pick picks[CHOICE_PICKS];
     uint32_t n_picks;
-    uint32_t mark; /* where the picks of the host being tried begin */
 } choice;
 
 /* What supply.c keeps: hosts where memory became free, and waiters by what they need at once. */

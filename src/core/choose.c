@@ -9,15 +9,20 @@
 #include "core/emit.h"
 #include "core/holding.h"
 #include "core/ledger.h"
+#include "core/pick.h"
 #include "core/place.h"
 #include "core/recall.h"
 
 /* A task's end further away than this is as good as unknown (2^36 ms are two years). */
 #define HORIZON_BITS 36
 
-/* With so many waiters, one for whom a choice found nothing is not tried again at every release, but after CROWD_MS. */
-#define CROWD    16u
-#define CROWD_MS 100u
+/*
+ * With so many waiters, or allocations to look at, one for whom a choice found nothing is not tried again at every
+ * release, but after CROWD_MS.
+ */
+#define CROWD       16u
+#define CROWD_GIVES 256u
+#define CROWD_MS    100u
 
 typedef struct {
     const allocation_terms *terms;
@@ -67,158 +72,7 @@ static void scatter(core *c)
         c->choice.hosts[i]->choice_seen = false;
 }
 
-/* ---- picks ---- */
-
-static void unpick(core *c, uint32_t i, chunks_t n)
-{
-    holding *x = c->choice.picks[i].from;
-    c->choice.picks[i].n -= n;
-    x->take -= n;
-    x->allocation->take -= n;
-}
-
-static void unpick_to(core *c, uint32_t mark)
-{
-    choice *ch = &c->choice;
-    for (; ch->n_picks > mark; ch->n_picks--)
-        unpick(c, ch->n_picks - 1, ch->picks[ch->n_picks - 1].n);
-}
-
-/* n more from this holding, together with what was picked from `mark` on. False: too many holdings. */
-static bool pick(core *c, holding *x, chunks_t n, uint32_t mark)
-{
-    choice *ch = &c->choice;
-    uint32_t i = mark;
-    while (i < ch->n_picks && ch->picks[i].from != x)
-        i++;
-    if (i == CHOICE_PICKS)
-        return false;
-    if (i == ch->n_picks) {
-        ch->picks[i].from = x;
-        ch->picks[i].n = 0;
-        ch->n_picks++;
-    }
-    ch->picks[i].n += n;
-    x->take += n;
-    x->allocation->take += n;
-    return true;
-}
-
-/* Chunks of this holding that could be here by `by`, not counting what is picked already. */
-static chunks_t available(const holding *x, ms_t by)
-{
-    chunks_t possible = recall_willing(x->allocation), here = x->held > x->asked ? x->held - x->asked : 0, n = 0;
-    possible = possible > x->allocation->take ? possible - x->allocation->take : 0;
-    if (by == MS_NEVER)
-        n = here;
-    else if (x->offered)
-        for (const estimate *e = x->estimates; e && e->at <= by; e = e->next)
-            n++;
-    else
-        n = holding_idle(x);
-    n = n < here ? n : here;
-    n = n > x->take ? n - x->take : 0;
-    return n < possible ? n : possible;
-}
-
-static chunks_t above_min(const holding *x)
-{
-    return recall_possible(x->allocation) - x->allocation->take;
-}
-
-/*
- * Of two holdings, which one gives a chunk for `missing` bytes: one that is enough rather than not, of
- * those the smallest, else the largest; then the allocation with most above its min; then the lowest id.
- */
-static bool better(const holding *x, const holding *y, bytes_t missing)
-{
-    bytes_t sx = x->allocation->terms.chunk_size, sy = y->allocation->terms.chunk_size;
-    if ((sx <= missing) != (sy <= missing))
-        return sx <= missing;
-    if (sx != sy)
-        return sx <= missing ? sx > sy : sx < sy;
-    chunks_t px = above_min(x), py = above_min(y);
-    return px != py ? px > py : x->allocation->id.v < y->allocation->id.v;
-}
-
-/* The best holding on `h`, and how many of its chunks come before the next best one's turn; NULL: none. */
-static holding *best_on(const demand *d, const host *h, bytes_t missing, ms_t by, chunks_t *ret_n)
-{
-    holding *best = NULL, *next = NULL;
-    chunks_t n = 0;
-    list_each(x, &h->holdings, holding, host_node)
-    {
-        chunks_t here = x->allocation != d->waiter ? available(x, by) : 0;
-        if (!here)
-            continue;
-        if (!best || better(x, best, missing)) {
-            next = best;
-            best = x;
-            n = here;
-        } else if (!next || better(x, next, missing)) {
-            next = x;
-        }
-    }
-    if (!best)
-        return NULL;
-    bytes_t size = best->allocation->terms.chunk_size, enough = missing / size;
-    if (next && next->allocation->terms.chunk_size == size) {
-        chunks_t ahead = above_min(best) - above_min(next);
-        n = n < ahead ? n : ahead;
-    }
-    n = n < enough ? n : (chunks_t)enough;
-    *ret_n = n ? n : 1;
-    return best;
-}
-
-/* What a later, larger chunk made needless is left alone. Returns the bytes that stay picked. */
-static bytes_t prune(core *c, uint32_t mark, bytes_t picked, bytes_t missing)
-{
-    choice *ch = &c->choice;
-    for (uint32_t i = mark; i < ch->n_picks; i++) {
-        bytes_t size = ch->picks[i].from->allocation->terms.chunk_size, n = (picked - missing) / size;
-        n = n < ch->picks[i].n ? n : ch->picks[i].n;
-        unpick(c, i, (chunks_t)n);
-        picked -= n * size;
-    }
-    return picked;
-}
-
-/*
- * Picks chunks on `h` for `missing` bytes, from the mark on. Returns the bytes picked, or 0 (nothing picked) when there
- * are too few.
- */
-static bytes_t pick_on(core *c, const demand *d, const host *h, bytes_t missing, ms_t by)
-{
-    uint32_t mark = c->choice.n_picks;
-    bytes_t picked = 0;
-    while (picked < missing) {
-        chunks_t n;
-        holding *best = best_on(d, h, missing - picked, by, &n);
-        if (!best || !pick(c, best, n, mark)) {
-            unpick_to(c, mark);
-            return 0;
-        }
-        picked += chunk_bytes(best->allocation, n);
-    }
-    return prune(c, mark, picked, missing);
-}
-
-/* What was picked from the mark on joins what was picked before: one place for each holding. */
-static void join(core *c, uint32_t mark)
-{
-    choice *ch = &c->choice;
-    uint32_t end = ch->n_picks;
-    ch->n_picks = mark;
-    for (uint32_t i = mark; i < end; i++) {
-        holding *x = ch->picks[i].from;
-        chunks_t n = ch->picks[i].n;
-        x->take -= n;
-        x->allocation->take -= n;
-        if (n)
-            pick(c, x, n, 0); /* never more places than there were */
-    }
-}
+/* ---- the choice for one time ---- */
 
 /* Bytes for the demand on `h` without any recall: free, held for it, and returning in time for nobody else. */
 static bytes_t at_hand(const demand *d, const host *h)
@@ -246,14 +100,13 @@ static bool try_one(core *c, const demand *d, ms_t by)
         bytes_t have = at_hand(d, h);
         if (have >= whole)
             return true; /* it comes by itself */
-        bytes_t cost = pick_on(c, d, h, whole - have, by);
-        unpick_to(c, 0);
+        bytes_t cost = pick_cost(c, d->waiter, h, whole - have, by);
         if (cost && (!best || cost < best_cost)) {
             best = h;
             best_cost = cost;
         }
     }
-    return best && pick_on(c, d, best, whole - at_hand(d, best), by) > 0;
+    return best && pick_on(c, d->waiter, best, whole - at_hand(d, best), by) > 0;
 }
 
 /* Chunks that come without any recall, on all hosts. */
@@ -272,10 +125,7 @@ static chunks_t unasked(core *c, const demand *d)
 /* Bytes to ask back on the host for one chunk more; 0 = not possible. */
 static bytes_t cost_on(core *c, const demand *d, const host *h, ms_t by)
 {
-    uint32_t mark = c->choice.n_picks;
-    bytes_t cost = pick_on(c, d, h, d->terms->chunk_size - h->choice_left, by);
-    unpick_to(c, mark);
-    return cost;
+    return pick_cost(c, d->waiter, h, d->terms->chunk_size - h->choice_left, by);
 }
 
 /* The host where one chunk more costs least. What was counted earlier is the least it can be: only the best is counted
@@ -312,8 +162,8 @@ static bool try_spread(core *c, const demand *d, ms_t by)
             return false;
         host *h = ch->hosts[best];
         uint32_t mark = ch->n_picks;
-        bytes_t cost = pick_on(c, d, h, size - h->choice_left, by);
-        join(c, mark);
+        bytes_t cost = pick_on(c, d->waiter, h, size - h->choice_left, by);
+        pick_join(c, mark);
         h->choice_left = (h->choice_left + cost) % size;
         ch->costs[best] = cost_on(c, d, h, by);
     }
@@ -322,40 +172,45 @@ static bool try_spread(core *c, const demand *d, ms_t by)
 
 static bool try_by(core *c, const demand *d, ms_t by)
 {
-    unpick_to(c, 0);
+    pick_undo_to(c, 0);
     if (d->terms->flags & (TERM_ONE_HOST | TERM_CONTIGUOUS)) {
         if (try_one(c, d, by))
             return true;
-        unpick_to(c, 0);
+        pick_undo_to(c, 0);
     }
     return !(d->terms->flags & TERM_ONE_HOST) && try_spread(c, d, by);
+}
+
+/* The smallest time after now that works; something does. */
+static ms_t soonest(core *c, const demand *d)
+{
+    ms_t low = c->now, high = c->now + (1ull << HORIZON_BITS);
+    if (!try_by(c, d, high))
+        return MS_NEVER;
+    while (low + 1 < high) {
+        ms_t middle = low + (high - low) / 2;
+        if (try_by(c, d, middle))
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
 }
 
 /* The smallest time that works, with its picks made; false when nothing does. */
 static bool solve(core *c, const demand *d, ms_t *ret_by)
 {
+    ms_t by = c->now;
     gather(c, d);
-    bool works = c->choice.n_hosts > 0 && try_by(c, d, MS_NEVER);
-    if (works) {
-        ms_t low = c->now, high = c->now + (1ull << HORIZON_BITS);
-        if (try_by(c, d, low)) {
-            high = low;
-        } else if (!try_by(c, d, high)) {
-            high = MS_NEVER;
-        } else {
-            while (low + 1 < high) {
-                ms_t middle = low + (high - low) / 2;
-                if (try_by(c, d, middle))
-                    high = middle;
-                else
-                    low = middle;
-            }
-        }
-        works = try_by(c, d, high);
-        *ret_by = high;
+    bool any = c->choice.n_hosts > 0, works = any && try_by(c, d, by);
+    if (any && !works && try_by(c, d, MS_NEVER)) {
+        by = soonest(c, d);
+        works = try_by(c, d, by);
     }
-    if (!works)
-        unpick_to(c, 0);
+    if (works)
+        *ret_by = by;
+    else
+        pick_undo_to(c, 0);
     scatter(c);
     return works;
 }
@@ -411,13 +266,13 @@ void choose_start(core *c, allocation *a)
     demand d = {&a->terms, a, need_of(&a->terms)};
     ms_t by;
     if (!solve(c, &d, &by) || c->choice.n_picks == 0) {
-        unpick_to(c, 0);
+        pick_undo_to(c, 0);
         a->hopeless = c->supply_sequence;
-        a->choose_at = c->n_waiting > CROWD ? c->now + CROWD_MS : 0;
+        a->choose_at = c->n_waiting > CROWD || c->allocations.used > CROWD_GIVES ? c->now + CROWD_MS : 0;
         return;
     }
     a->ask_left = ask_all(c, a);
-    unpick_to(c, 0);
+    pick_undo_to(c, 0);
     a->ask = ASK_OPEN;
     if (a->ask_left == 0)
         choose_now(c, a);
@@ -447,7 +302,7 @@ void choose_now(core *c, allocation *a)
     ms_t by;
     a->ask = ASK_NONE;
     if (a->state != ALLOCATION_WAITING || !solve(c, &d, &by) || c->choice.n_picks == 0) {
-        unpick_to(c, 0);
+        pick_undo_to(c, 0);
         a->hopeless = c->supply_sequence;
         return;
     }
@@ -457,7 +312,7 @@ void choose_now(core *c, allocation *a)
     for (uint32_t i = 0; i < ch->n_picks; i++) {
         holding *x = ch->picks[i].from;
         chunks_t n = ch->picks[i].n;
-        unpick(c, i, n);
+        pick_undo(c, i, n);
         if (n == 0 || emit_room(c) < ROOM_FOR_ONE)
             continue;
         recall *r = recall_create(c, x->allocation, RECALL_FOR_WAITER, a, x->host, n);
@@ -479,5 +334,5 @@ bool choose_solve(core *c, const allocation_terms *t, ms_t *ret_by)
 
 void choose_forget(core *c)
 {
-    unpick_to(c, 0);
+    pick_undo_to(c, 0);
 }

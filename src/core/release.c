@@ -123,7 +123,7 @@ static bool gives_first(const holding *x, const holding *y)
 }
 
 /* Fills the plan with what is given; the recall limits the host. */
-static chunks_t pick(core *c, allocation *a, chunks_t count, const recall *r)
+static chunks_t pick_extents(core *c, allocation *a, chunks_t count, const recall *r)
 {
     c->n_plan = 0;
     chunks_t left = count;
@@ -166,7 +166,7 @@ void release_on_release_n(core *c, session *s, const core_event *e)
         r = NULL;
     o.status = scratch_sum(c, a, e->release_n.busy, e->release_n.n, false);
     if (o.status == STATUS_OK) {
-        o.chunks = pick(c, a, e->release_n.count, r);
+        o.chunks = pick_extents(c, a, e->release_n.count, r);
         if (o.chunks == 0)
             o.status = STATUS_STATE;
     }
