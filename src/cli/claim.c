@@ -34,9 +34,10 @@ typedef struct {
 
 static int claim_options(claim *c)
 {
-    option rows[REQUEST_OPTIONS + 2];
+    option rows[REQUEST_OPTIONS + REQUEST_WAIT_OPTIONS + 2];
     size_t n = request_table(&c->request, rows);
 
+    n += request_wait_table(&c->request, rows + n);
     rows[n++] = (option){0, "pid", OPTION_COUNT, &c->pid, "PID", "the process to take in"};
     rows[n++] = (option){'v', "verbose", OPTION_FLAG, &c->verbose, NULL, "say why it waits"};
     int r = options_parse(c->call, rows, n, OPTIONS_ALONE);

@@ -11,8 +11,6 @@ size_t request_table(request_options *r, option *table)
     const option rows[REQUEST_OPTIONS] = {
         {'m', "memory", OPTION_SIZE, &r->chunk_size, "SIZE", "memory of one chunk (usable memory / cores)"},
         {'n', "chunks", OPTION_COUNT, &r->chunks, "COUNT", "how many chunks (1)"},
-        {0, "now", OPTION_FLAG, &r->now, NULL, "fail rather than wait when it is not free"},
-        {'t', "timeout", OPTION_TIME, &r->timeout_ms, "TIME", "wait at most so long for memory (for ever)"},
         {'l', "label", OPTION_TEXT, &r->label, "TEXT", "its name in the books (the command's)"},
         {'p', "priority", OPTION_INTEGER, &r->priority, "NUMBER", "higher goes first; above 0 for the operator only"},
         {0, "hosts", OPTION_TEXT, &r->hosts, "FILTER", "only these hosts: name,!name,label,key=value"},
@@ -20,6 +18,17 @@ size_t request_table(request_options *r, option *table)
 
     memcpy(table, rows, sizeof rows);
     return REQUEST_OPTIONS;
+}
+
+size_t request_wait_table(request_options *r, option *table)
+{
+    const option rows[REQUEST_WAIT_OPTIONS] = {
+        {0, "now", OPTION_FLAG, &r->now, NULL, "fail rather than wait when it is not free"},
+        {'t', "timeout", OPTION_TIME, &r->timeout_ms, "TIME", "wait at most so long for memory (for ever)"},
+    };
+
+    memcpy(table, rows, sizeof rows);
+    return REQUEST_WAIT_OPTIONS;
 }
 
 char *request_label(const char *command, char to[REQUEST_LABEL_MAX])

@@ -1,5 +1,6 @@
 /*
- * request.h - the options by which a person asks for memory: the same for `run`, `plan` and `claim`.
+ * request.h - the options by which a person asks for memory: the same for `run`, `plan` and `claim`, but those about
+ * waiting.
  */
 #ifndef GRANARY_CLI_REQUEST_H
 #define GRANARY_CLI_REQUEST_H
@@ -20,10 +21,14 @@ typedef struct {
     char own_label[REQUEST_LABEL_MAX]; /* of request_fill() */
 } request_options;
 
-#define REQUEST_OPTIONS 7u
+#define REQUEST_OPTIONS      5u
+#define REQUEST_WAIT_OPTIONS 2u
 
 /* Fills `table` with REQUEST_OPTIONS rows that write to `r`; returns their number. */
 size_t request_table(request_options *r, option *table);
+
+/* The same for those that say how long to wait, REQUEST_WAIT_OPTIONS rows: not for `plan`, which never waits. */
+size_t request_wait_table(request_options *r, option *table);
 
 /* The request; when no label was given, it is that of this command. Borrows the texts and `r`. */
 void request_fill(request_options *r, const char *command, granary_request *ret);

@@ -43,9 +43,10 @@ typedef struct {
 
 static int run_options(run *r)
 {
-    option rows[REQUEST_OPTIONS + 1];
+    option rows[REQUEST_OPTIONS + REQUEST_WAIT_OPTIONS + 1];
     size_t n = request_table(&r->request, rows);
 
+    n += request_wait_table(&r->request, rows + n);
     rows[n++] =
         (option){'v', "verbose", OPTION_FLAG, &r->verbose, NULL, "say why it waits, and at the end what it used"};
     int status = options_parse(r->call, rows, n, OPTIONS_STOP);

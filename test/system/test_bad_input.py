@@ -70,6 +70,13 @@ def test_wrong_usage(calm, words):
     assert said.startswith("granary"), said
 
 
+@pytest.mark.parametrize("option", [["--now"], ["--timeout", "5"], ["-t", "5"]])
+def test_plan_takes_nothing_about_waiting(calm, option):
+    """It never waits."""
+    assert f"no option '{option[0]}'" in refused(calm, ["plan", "-m", "64M", *option], USAGE)
+    assert option[0] not in calm.run("help", "plan", check=True).stdout
+
+
 def test_the_nearest_command_is_named(calm):
     assert "harvest" in refused(calm, ["harvset"], USAGE)
 

@@ -51,9 +51,10 @@ static void has_every_option_once(void **state)
 {
     (void)state;
     request_options r;
-    option table[REQUEST_OPTIONS];
+    option table[REQUEST_OPTIONS + REQUEST_WAIT_OPTIONS];
     assert_int_equal(request_table(&r, table), REQUEST_OPTIONS);
-    for (size_t i = 0; i < REQUEST_OPTIONS; i++)
+    assert_int_equal(request_wait_table(&r, table + REQUEST_OPTIONS), REQUEST_WAIT_OPTIONS);
+    for (size_t i = 0; i < REQUEST_OPTIONS + REQUEST_WAIT_OPTIONS; i++)
         for (size_t k = 0; k < i; k++) {
             assert_string_not_equal(table[i].name, table[k].name);
             assert_true(!table[i].letter || table[i].letter != table[k].letter);
