@@ -49,6 +49,25 @@ def test_words_lines_and_nul(broker):
     broker.check()
 
 
+@pytest.mark.parametrize("prefix, status, said", [
+    ([], 128 + signal.SIGPIPE, ""),
+    (["env", "--ignore-signal=PIPE"], 125, "granary harvest: the output of the tasks cannot be written: Broken pipe\n"),
+])
+def test_a_reader_that_leaves_ends_it(broker, tmp_path, prefix, status, said):
+    """As `granary harvest … | head -1` does: the tasks that run are stopped, and nothing stays in the books."""
+    words = [*prefix, os.path.join(BIN, "granary"), "harvest", "-m", "50M", "-j", "2", "--", "sh", "-c",
+             "echo {}; [ {} = 1 ] || exec sleep 60", ":::", *map(str, range(1, 40))]
+    reader, writer = os.pipe()
+    os.close(reader)
+    started = time.monotonic()
+    done = subprocess.run(words, env=broker.env, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr.partition("granary harvest: 1 done")[0]) == (status, said)
+    assert time.monotonic() - started < 30
+    broker.wait_idle()
+    broker.check()
+
+
 def test_programs_that_the_kernel_does_not_execute(broker, tmp_path):
     script, text, folder = tmp_path / "script", tmp_path / "text", str(tmp_path)
     script.write_text("echo of sh: $1 ${GRANARY_CLAIM:+claimed}\n")

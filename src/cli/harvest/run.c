@@ -307,7 +307,11 @@ static void print(harvest_run *run, int *ret_fd)
     run->report.printing = *ret_fd >= 0;
     if (status >= 0)
         return;
-    harvest_fail(run, EXIT_FAILED, "the output of the tasks cannot be written: %s", strerror(errno));
+    /* Whoever read has seen enough: as SIGPIPE ends other programs without a word, unless the caller ignores it. */
+    if (errno == EPIPE && run->nursery.pipe_action.sa_handler != SIG_IGN)
+        run->unread = true;
+    else
+        harvest_fail(run, EXIT_FAILED, "the output of the tasks cannot be written: %s", strerror(errno));
     harvest_stop(run, STOP_NOW, harvest_now_ms());
     harvest_printer_finish(&run->printer);
     harvest_printer_init(&run->printer, &run->spool, false);
@@ -408,6 +412,15 @@ static int dry_run(harvest_run *run)
     return run->failure ? run->failure : harvest_exit_code(run->counts.failed);
 }
 
+static int exit_code_of(const harvest_run *run)
+{
+    if (run->failure)
+        return run->failure;
+    if (run->signal != 0)
+        return EXIT_SIGNALLED + run->signal;
+    return run->unread ? EXIT_SIGNALLED + SIGPIPE : harvest_exit_code(run->counts.failed);
+}
+
 int harvest_run_all(const harvest_options *options, harvest_input *input, harvest_template *template,
                     harvest_joblog *log)
 {
@@ -431,14 +444,13 @@ int harvest_run_all(const harvest_options *options, harvest_input *input, harves
         else
             loop(run, signals);
         broker_close(run);
-        harvest_report_end(&run->report, &run->counts, harvest_now_ms());
+        if (!run->unread)
+            harvest_report_end(&run->report, &run->counts, harvest_now_ms());
     }
     run_finish(run);
     if (signals >= 0)
         close(signals);
-    code = run->failure       ? run->failure
-           : run->signal != 0 ? EXIT_SIGNALLED + run->signal
-                              : harvest_exit_code(run->counts.failed);
+    code = exit_code_of(run);
     free(run);
     return code;
 }

@@ -99,6 +99,7 @@ typedef struct {
     uint64_t kill_ms; /* when STOP_NOW becomes STOP_KILL */
     int signal;       /* that asked to stop first */
     int failure;      /* exit code of a failure of the harvest itself; 0 = none */
+    bool unread;      /* the output's reader has gone: it ends without a word, as by SIGPIPE */
 } harvest_run;
 
 /* Runs everything that `input` brings. Returns the exit code. */
