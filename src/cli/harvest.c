@@ -131,15 +131,15 @@ static int options_make(const command_call *call, harvest_line *line, harvest_op
     return 0;
 }
 
-/* Can the program be run? Asked once, not for each input. Words with replacement strings and paths are tried by exec.
- */
+/* Can the program be run? Asked once, not for each input. A word with replacement strings is tried by exec. */
 static int program_check(const command_call *call, const char *name)
 {
     int error = 0;
-    const int code = strchr(name, '/') || strchr(name, '{') ? 0 : launch_lookup(name, &error);
+    const int code = strchr(name, '{') ? 0 : launch_lookup(name, &error);
 
     if (code != 0)
-        options_say(call, "%s: %s%s", name, code == EXIT_NOT_FOUND ? "command not found" : strerror(error),
+        options_say(call, "%s: %s%s", name,
+                    code == EXIT_NOT_FOUND && !strchr(name, '/') ? "command not found" : strerror(error),
                     strchr(name, ' ') ? " (a command line for the shell needs --shell)" : "");
     return code;
 }

@@ -77,10 +77,13 @@ def test_programs_that_the_kernel_does_not_execute(broker, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "of sh: 1 claimed\nof sh: 2 claimed\n", "")
     for name, code, why in ((str(text), 126, "Permission denied"), (folder, 126, "Permission denied"),
                             (folder + "/none", 127, "No such file or directory")):
-        done = broker.run("harvest", "-q", "-m", "50M", "--joblog", folder + "/log", "--", name, ":::", "1")
+        done = broker.run("harvest", "-q", "-m", "50M", "--joblog", folder + "/log", "--", "{}", ":::", name)
         assert (done.returncode, done.stderr) == (1, "granary harvest: cannot execute {}: {}\n".format(name, why))
         assert [row["exit"] for row in rows(folder + "/log")] == [str(code)]
         os.unlink(folder + "/log")
+        done = broker.run("harvest", "-m", "50M", "--joblog", folder + "/log", "--", name, ":::", "1", "2")
+        assert (done.returncode, done.stderr) == (code, "granary harvest: {}: {}\n".format(name, why)), "nothing was run"
+        assert not os.path.exists(folder + "/log")
     broker.wait_idle()
     broker.check()
 
