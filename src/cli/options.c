@@ -11,10 +11,12 @@
 
 #include "base/size.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "cli/exits.h"
 #include "cli/nearest.h"
 
 #define HELP_COLUMN 28
+#define PAGE        4096u /* the least that any of our machines gives out */
 
 /* The tables that one parse looks through: the command's and the common one. */
 typedef struct {
@@ -100,8 +102,12 @@ static int integer_parse(const char *text, int32_t *ret, char *why, size_t why_s
 
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (end == text || *end || errno || value > INT32_MAX || value < INT32_MIN) {
+    if (end == text || *end) {
         snprintf(why, why_size, "'%.40s' is not a whole number", text);
+        return STATUS_INVALID;
+    }
+    if (errno || value > INT32_MAX || value < INT32_MIN) {
+        snprintf(why, why_size, "'%.40s' is not from %d to %d", text, INT32_MIN, INT32_MAX);
         return STATUS_INVALID;
     }
     *ret = (int32_t)value;
@@ -113,6 +119,20 @@ static int refuse_zero(uint64_t value, const char *text, char *why, size_t why_s
     if (value > 0)
         return 0;
     snprintf(why, why_size, "'%.40s' is 0; it must be more", text);
+    return STATUS_INVALID;
+}
+
+/* "700" is what people write who mean megabytes; no program runs in less than a page. */
+static int refuse_tiny(uint64_t bytes, const char *text, char *why, size_t why_size)
+{
+    bool plain = text[strspn(text, "0123456789")] == '\0';
+
+    if (bytes >= PAGE)
+        return 0;
+    snprintf(why, why_size, "'%.40s' is %llu %s, less than any program needs: write %.40s", text,
+             (unsigned long long)bytes, text_plural(bytes, "byte", "bytes"), plain ? text : "a size such as 700M");
+    if (plain)
+        strncat(why, "M for megabytes", why_size - strlen(why) - 1);
     return STATUS_INVALID;
 }
 
@@ -139,6 +159,8 @@ static int option_store(const option *o, const char *text, char *why, size_t why
         return r;
     case OPTION_SIZE:
         r = size_parse_positive(text, why, why_size, &wide);
+        if (r == 0)
+            r = refuse_tiny(wide, text, why, why_size);
         break;
     case OPTION_SIZE_0:
         r = size_parse(text, why, why_size, &wide);
@@ -164,6 +186,14 @@ static int option_take(const option_set *set, const option *o, const char *text)
     if (option_store(o, text, why, sizeof why) == 0)
         return 0;
     return options_wrong(set->call, "--%s: %s", o->name, why);
+}
+
+/* An option's value that stands by itself: not "--", which ends the options. NULL: there is none. */
+static const char *next_word(int argc, char **argv, int *i)
+{
+    if (*i + 1 >= argc || strcmp(argv[*i + 1], "--") == 0)
+        return NULL;
+    return argv[++*i];
 }
 
 /* `--name`, `--name=value`: uses up one or two of argv; `*i` is left on the last one used. */
@@ -193,9 +223,9 @@ static int parse_long(const option_set *set, int argc, char **argv, int *i)
     }
     if (value)
         value++;
-    else if (*i + 1 < argc)
-        value = argv[++*i];
     else
+        value = next_word(argc, argv, i);
+    if (!value)
         return options_wrong(set->call, "'--%s' needs a value: --%s %s", found->name, found->name, found->argument);
     return option_take(set, found, value);
 }
@@ -214,7 +244,7 @@ static int parse_short(const option_set *set, int argc, char **argv, int *i)
             *(bool *)found->to = true;
             continue;
         }
-        const char *value = at[1] ? at + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+        const char *value = at[1] ? at + 1 : next_word(argc, argv, i);
         if (!value)
             return options_wrong(set->call, "'-%c' needs a value: -%c %s", *at, *at, found->argument);
         return option_take(set, found, value);

@@ -17,7 +17,7 @@
 typedef enum {
     OPTION_FLAG = 1, /* bool: set to true */
     OPTION_TEXT,     /* const char *: borrowed from argv */
-    OPTION_SIZE,     /* uint64_t: bytes, at least 1 */
+    OPTION_SIZE,     /* uint64_t: bytes, at least a page */
     OPTION_SIZE_0,   /* uint64_t: bytes, 0 is fine */
     OPTION_COUNT,    /* uint32_t: at least 1 */
     OPTION_COUNT_0,  /* uint32_t: 0 is fine */

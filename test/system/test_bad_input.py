@@ -45,6 +45,17 @@ def test_sizes(calm, command, size):
     assert "-m" in said or "size" in said.lower() or "SIZE" in said
 
 
+@pytest.mark.parametrize("words, said", [
+    (["-m", "700"], "--memory: '700' is 700 bytes, less than any program needs: write 700M for megabytes"),
+    (["-m", "3K"], "--memory: '3K' is 3072 bytes, less than any program needs: write a size such as 700M"),
+    (["-m"], "'-m' needs a value: -m SIZE"),
+    (["-m", "64M", "--hosts"], "'--hosts' needs a value: --hosts FILTER"),
+    (["-m", "64M", "-p", "99999999999"], "--priority: '99999999999' is not from -2147483648 to 2147483647"),
+])
+def test_what_was_left_out_is_named(calm, words, said):
+    assert refused(calm, ["run", *words, "--", "true"], USAGE).splitlines()[0] == "granary run: " + said
+
+
 def test_larger_than_the_machine(calm):
     said = refused(calm, ["run", "-m", "4G", "--", "true"], NEVER)
     assert "3G" in said or "3.0G" in said or "3 GiB" in said or "3.0 GiB" in said, said
