@@ -125,37 +125,18 @@ static void client_destroy(granary_client *c)
     free(c);
 }
 
-/* Says why no connection came about: what a broker said that was started, too. */
+/* Says why no connection came about. */
 static int open_failed(granary_client *c, int status)
 {
-    const broker_socket *s = &c->link.socket;
-    char words[256] = "";
+    client_link *l = &c->link;
+    char why[FIND_WHY_MAX];
     if (c->over)
         return client_fail(NULL, status, "%s", c->over_text);
-    if (!s->path) /* no memory for it */
+    if (!l->socket.path && status != STATUS_INVALID) /* no memory for it */
         return client_fail(NULL, status, "%s", "");
-    if (s->may_start)
-        find_last_words(s->path, words, sizeof words);
-    switch (status) {
-    case STATUS_LOST:
-    case STATUS_TIMEOUT:
-        if (words[0])
-            return client_fail(NULL, STATUS_LOST, "no broker answers at %s; the one started for it said: %s", s->path,
-                               words);
-        return client_fail(NULL, STATUS_LOST, "no broker answers at %s: start one with `granary up`", s->path);
-    case STATUS_NOT_FOUND:
-        return client_fail(NULL, STATUS_LOST,
-                           "no broker at %s, and no granaryd was found to start: install it, or set PATH", s->path);
-    case STATUS_DENIED:
-        return client_fail(NULL, status, "%s: not permitted, or its folder is not yours alone (mode 0700, no link)",
-                           s->path);
-    case STATUS_INVALID:
-        return client_fail(NULL, status,
-                           "the socket's path is longer than the 107 bytes that a socket's address holds");
-    default:
-        return client_fail(NULL, status, "%s: %s", s->path,
-                           status == STATUS_SYSTEM ? strerror(errno) : status_text(status));
-    }
+    int reason = status == STATUS_TIMEOUT && l->state != LINK_GREETING ? STATUS_LOST : status;
+    find_explain(&l->socket, reason, reason == STATUS_TIMEOUT ? find_pid(link_fd(c)) : 0, why);
+    return client_fail(NULL, status == STATUS_TIMEOUT || status == STATUS_NOT_FOUND ? STATUS_LOST : status, "%s", why);
 }
 
 /* Connects for the first time, starting a broker if that is ours to do, and waits for the welcome. */

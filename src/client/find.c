@@ -66,13 +66,21 @@ int find_connect(const char *path, int *ret_fd)
     }
 }
 
-static bool listens(const char *path)
+/* 0: someone listens there. Else as find_connect(). */
+static int probe(const char *path)
 {
     int fd;
     int r = find_connect(path, &fd);
     if (r == 0)
         close(fd);
-    return r == 0 || r == STATUS_BUSY;
+    return r == STATUS_BUSY ? 0 : r;
+}
+
+int find_pid(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
 }
 
 static int own_path(char **ret)
@@ -98,8 +106,12 @@ int find_socket(const char *named, broker_socket *ret)
     broker_socket found = {0};
     if (!named && from_environment && from_environment[0])
         named = from_environment;
-    if (!named && geteuid() != 0 && listens(FIND_SYSTEM_SOCKET))
-        named = FIND_SYSTEM_SOCKET;
+    if (!named && geteuid() != 0) {
+        int r = probe(FIND_SYSTEM_SOCKET);
+        if (r == 0)
+            named = FIND_SYSTEM_SOCKET;
+        found.shut_out = r == STATUS_DENIED;
+    }
     if (named) {
         found.path = strdup(named);
         if (!found.path)
@@ -262,7 +274,7 @@ int find_start(const char *path, int wait_ms)
         r = STATUS_SYSTEM;
     else if (flock(lock, LOCK_EX | LOCK_NB) < 0)
         r = errno == EWOULDBLOCK ? STATUS_BUSY : STATUS_SYSTEM;
-    else if (!listens(path)) /* else it was started since we looked */
+    else if (probe(path) != 0) /* else it was started since we looked */
         r = start_locked(path, folder, wait_ms);
     if (lock >= 0)
         close(lock);
@@ -292,6 +304,78 @@ void find_last_words(const char *path, char *text, unsigned size)
     words[n] = '\0';
     const char *line = strrchr(words, '\n');
     snprintf(text, size, "%s", line ? line + 1 : words);
+}
+
+#define ROOT_ALONE                                                                                                     \
+    "is root's own and open to root alone: ask root to end it and run `granary up`, which serves everybody"
+
+/* Nobody listens. */
+static void explain_lost(const broker_socket *s, char to[FIND_WHY_MAX])
+{
+    char words[256] = "";
+    if (s->may_start)
+        find_last_words(s->path, words, sizeof words);
+    if (s->shut_out && (!words[0] || strstr(words, FIND_SYSTEM_SOCKET)))
+        snprintf(to, FIND_WHY_MAX, "no broker answers at %s, and the one at " FIND_SYSTEM_SOCKET " " ROOT_ALONE,
+                 s->path);
+    else if (words[0])
+        snprintf(to, FIND_WHY_MAX, "no broker answers at %s; the one started for it said: %s", s->path, words);
+    else if (s->may_start)
+        snprintf(to, FIND_WHY_MAX, "no broker answers at %s: start one with `granary up`", s->path);
+    else
+        snprintf(to, FIND_WHY_MAX, "no broker answers at %s: start one with `granary up --socket %s`", s->path,
+                 s->path);
+}
+
+void find_explain(const broker_socket *s, int status, int pid, char to[FIND_WHY_MAX])
+{
+    int error = errno;
+    char who[32] = "";
+    if (pid > 0)
+        snprintf(who, sizeof who, " (pid %d)", pid);
+    switch (status) {
+    case STATUS_LOST:
+        explain_lost(s, to);
+        break;
+    case STATUS_TIMEOUT:
+        snprintf(
+            to, FIND_WHY_MAX,
+            "the broker%s at %s does not answer: it was stopped or is stuck; `kill -CONT` lets a stopped one go on, "
+            "else end it and start another with `granary up`",
+            who, s->path);
+        break;
+    case STATUS_NOT_FOUND:
+        snprintf(to, FIND_WHY_MAX, "no broker at %s, and no granaryd was found to start: install it, or set PATH",
+                 s->path);
+        break;
+    case STATUS_DENIED:
+        if (s->may_start)
+            snprintf(to, FIND_WHY_MAX,
+                     "%s: its folder is not yours alone (mode 0700, no link): make it so, or name "
+                     "another socket with --socket or GRANARY_SOCKET",
+                     s->path);
+        else if (strcmp(s->path, FIND_SYSTEM_SOCKET) == 0)
+            snprintf(to, FIND_WHY_MAX, "the broker at %s " ROOT_ALONE, s->path);
+        else
+            snprintf(to, FIND_WHY_MAX,
+                     "%s may not be opened: its broker serves its own user alone; leave --socket and "
+                     "GRANARY_SOCKET out to use yours",
+                     s->path);
+        break;
+    case STATUS_INVALID:
+        snprintf(to, FIND_WHY_MAX,
+                 "the socket's path (from --socket, GRANARY_SOCKET or XDG_RUNTIME_DIR) is longer than a "
+                 "Unix socket's name may be: 107 bytes");
+        break;
+    case STATUS_SYSTEM:
+        if (error == EPROTOTYPE)
+            snprintf(to, FIND_WHY_MAX, "%s is a socket, but not a broker's: name another", s->path);
+        else
+            snprintf(to, FIND_WHY_MAX, "cannot reach the broker at %s: %s", s->path, strerror(error));
+        break;
+    default:
+        snprintf(to, FIND_WHY_MAX, "cannot reach the broker at %s: %s", s->path, status_text(status));
+    }
 }
 
 void find_await(const char *path, int timeout_ms)

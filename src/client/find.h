@@ -6,12 +6,16 @@
 
 #include <stdbool.h>
 
+/* Mode 0666 where it serves everybody; root's own broker, which root's first command starts, keeps it at 0600. */
 #define FIND_SYSTEM_SOCKET "/run/granary/granary.sock"
 
 typedef struct {
     char *path;     /* owned */
     bool may_start; /* nobody named it, and it is the caller's own */
+    bool shut_out;  /* someone listens at the system's, but not for this user: root's own broker */
 } broker_socket;
+
+#define FIND_WHY_MAX 480u /* with two paths in it */
 
 /*
  * The socket to use: `named`, GRANARY_SOCKET, the system's if someone listens there, the user's own (root's own is the
@@ -33,6 +37,15 @@ int find_start(const char *path, int wait_ms);
 
 /* The last line that a broker started here said on its standard error, into `text`; "" when none. */
 void find_last_words(const char *path, char *text, unsigned size);
+
+/* The process that listens at the other end of a connected socket; 0 when that cannot be known. */
+int find_pid(int fd);
+
+/*
+ * Why nothing came of `s`, and what to do, for people. `status`: what find_connect() or find_start() returned (with
+ * errno, for STATUS_SYSTEM), or STATUS_TIMEOUT: someone listens (`pid`, 0 = unknown) but does not answer.
+ */
+void find_explain(const broker_socket *s, int status, int pid, char to[FIND_WHY_MAX]);
 
 /* Waits up to `timeout_ms` for a change in the folder of `path` (the socket appears there). */
 void find_await(const char *path, int timeout_ms);

@@ -16,7 +16,10 @@
 #include "client/find.h"
 #include "proto/channel.h"
 
+_Static_assert(FIND_WHY_MAX <= QUERY_WHY_MAX, "why nobody was reached is told whole");
+
 struct query {
+    broker_socket socket;
     channel *channel;
     Granary__Welcome *welcome;
     Granary__Reply *reply; /* the last one, lent to the caller */
@@ -37,25 +40,24 @@ static int failed(query *q, int status, const char *format, ...)
 
 /* ---- finding and reaching the broker ---- */
 
+static int unreachable(query *q, int status)
+{
+    char why[FIND_WHY_MAX];
+
+    find_explain(&q->socket, status, status == STATUS_TIMEOUT ? find_pid(channel_fd(q->channel)) : 0, why);
+    return failed(q, status == STATUS_TIMEOUT ? STATUS_LOST : status, "%s", why);
+}
+
 static int reach(query *q, const char *named, int *ret)
 {
-    broker_socket socket;
-    int r = find_socket(named && named[0] ? named : NULL, &socket);
+    int r = find_socket(named && named[0] ? named : NULL, &q->socket);
 
     if (r == STATUS_INVALID)
-        return failed(q, r,
-                      "the socket's path (from --socket, GRANARY_SOCKET or XDG_RUNTIME_DIR) is longer than a "
-                      "Unix socket's name may be: 107 bytes");
+        return unreachable(q, r);
     if (r < 0)
         return failed(q, r, "%s", status_text(r));
-    r = find_connect(socket.path, ret);
-    if (r == STATUS_LOST)
-        failed(q, r, "no broker answers at %s: start one with `granary up`", socket.path);
-    else if (r < 0)
-        failed(q, r, "cannot reach the broker at %s: %s", socket.path,
-               r == STATUS_SYSTEM ? strerror(errno) : status_text(r));
-    free(socket.path);
-    return r;
+    r = find_connect(q->socket.path, ret);
+    return r < 0 ? unreachable(q, r) : 0;
 }
 
 /* ---- frames ---- */
@@ -86,7 +88,7 @@ static int pump(query *q, int64_t until)
     if (n < 0 && errno != EINTR)
         return failed(q, STATUS_SYSTEM, "poll: %s", strerror(errno));
     if (n == 0)
-        return failed(q, STATUS_TIMEOUT, "the broker did not answer within %d s", QUERY_WAIT_MS / 1000);
+        return unreachable(q, STATUS_TIMEOUT);
     if (n > 0 && (p.revents & (POLLIN | POLLHUP | POLLERR))) {
         r = channel_receive(q->channel);
         if (r < 0 && r != STATUS_LOST)
@@ -154,7 +156,7 @@ static int hello(query *q)
     message.program = (char *)"granary";
     int r = send_frame(q, GRANARY__MESSAGE_TYPE__TYPE_HELLO, 0, &message.base);
     if (r == 0)
-        r = await(q, GRANARY__MESSAGE_TYPE__TYPE_WELCOME, UINT64_MAX, now_ms() + QUERY_WAIT_MS, &f);
+        r = await(q, GRANARY__MESSAGE_TYPE__TYPE_WELCOME, UINT64_MAX, now_ms() + QUERY_HELLO_MS, &f);
     if (r < 0)
         return r;
     q->welcome = granary__welcome__unpack(NULL, f.header.length, f.body);
@@ -206,6 +208,7 @@ void query_close(query *q)
         granary__reply__free_unpacked(q->reply, NULL);
     if (q->channel)
         channel_destroy(q->channel);
+    free(q->socket.path);
     free(q);
 }
 

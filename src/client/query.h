@@ -15,8 +15,9 @@
 #include "granary.h"
 #include "proto/granary.pb-c.h"
 
-#define QUERY_WAIT_MS 10000 /* for one answer; a broker that needs longer is stuck */
-#define QUERY_WHY_MAX 256u
+#define QUERY_HELLO_MS 5000  /* for the welcome: as other clients wait */
+#define QUERY_WAIT_MS  10000 /* for one answer; a broker that needs longer is stuck */
+#define QUERY_WHY_MAX  512u
 
 typedef struct query query;
 

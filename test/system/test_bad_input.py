@@ -1,10 +1,13 @@
 """What people type by mistake: each is refused at once, says what was wrong and what to do, and changes nothing."""
 import os
 import shutil
+import signal
+import socket
 import time
 
 import pytest
 
+import processes
 import programs
 
 NEVER, USAGE = 122, 2
@@ -116,6 +119,35 @@ def test_a_hostile_label_and_command(calm):
 def test_no_broker_at_the_socket(calm, tmp_path):
     done = calm.run("--socket", str(tmp_path / "none"), "status")
     assert done.returncode == 69 and "none" in done.stderr, done.stderr
+
+
+def test_a_socket_of_another_kind(calm, tmp_path):
+    path = str(tmp_path / "other")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(path)
+        for words in (["status"], ["run", "-m", "64M", "--", "true"]):
+            done = calm.run("--socket", path, *words)
+            assert (done.returncode, done.stderr) == (125, f"granary {words[0]}: {path} is a socket, but not a broker's: name another\n")
+
+
+def test_a_broker_that_was_stopped_is_told_from_none(make_broker):
+    """Nothing waits for it without a word: its socket takes connections, which nobody answers."""
+    broker = make_broker()
+    pid, started = broker.part("granary-broker")
+    processes.kill(pid, started, signal.SIGSTOP)
+    try:
+        words = [["status"], ["plan", "-m", "64M"], ["log"], ["release", "1"], ["run", "-m", "64M", "--", "true"],
+                 ["run", "--now", "-m", "64M", "--", "true"], ["harvest", "-q", "-m", "64M", "--", "true", ":::", "1"]]
+        jobs = [(command[0], broker.begin(*command)) for command in words]
+        for name, job in jobs:
+            said = job.communicate(timeout=20)[1]
+            assert job.returncode == 69 and said.startswith(f"granary {name}: the broker (pid "), (name, job.returncode, said)
+            assert said.endswith(f") at {broker.socket} does not answer: it was stopped or is stuck; `kill -CONT` lets a stopped one go on, "
+                                 "else end it and start another with `granary up`\n"), said
+    finally:
+        processes.kill(pid, started, signal.SIGCONT)
+    broker.wait_idle()
+    broker.check()
 
 
 @pytest.mark.parametrize("options", [

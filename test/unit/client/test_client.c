@@ -38,7 +38,8 @@ static void nobody_listens(void **state)
     assert_int_equal(granary_client_open(&client, &o), GRANARY_E_LOST);
     assert_null(client);
     assert_string_equal(granary_client_error(NULL),
-                        "no broker answers at /tmp/granary-nobody-is-here: start one with `granary up`");
+                        "no broker answers at /tmp/granary-nobody-is-here: start one with `granary up --socket "
+                        "/tmp/granary-nobody-is-here`");
     char path[200];
     memset(path, 'x', sizeof path - 1);
     path[0] = '/';

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,47 @@ static void nobody_there(void **state)
     assert_int_equal(find_connect(path, &fd), STATUS_INVALID);
 }
 
+static const char *explained(broker_socket s, int status, int error, int pid)
+{
+    static char why[FIND_WHY_MAX];
+    errno = error;
+    find_explain(&s, status, pid, why);
+    return why;
+}
+
+static void what_failed_is_told_with_what_to_do(void **state)
+{
+    (void)state;
+    const broker_socket named = {.path = (char *)"/a/b"}, system = {.path = (char *)FIND_SYSTEM_SOCKET};
+    const broker_socket own = {.path = (char *)"/tmp/granary-nobody-is-here/s", .may_start = true};
+    broker_socket beside = own;
+    beside.shut_out = true;
+    assert_string_equal(explained(named, STATUS_LOST, 0, 0),
+                        "no broker answers at /a/b: start one with `granary up --socket /a/b`");
+    assert_string_equal(explained(own, STATUS_LOST, 0, 0),
+                        "no broker answers at /tmp/granary-nobody-is-here/s: start one with `granary up`");
+    assert_string_equal(
+        explained(beside, STATUS_LOST, 0, 0),
+        "no broker answers at /tmp/granary-nobody-is-here/s, and the one at /run/granary/granary.sock is "
+        "root's own and open to root alone: ask root to end it and run `granary up`, which "
+        "serves everybody");
+    assert_string_equal(
+        explained(system, STATUS_DENIED, 0, 0),
+        "the broker at /run/granary/granary.sock is root's own and open to root alone: ask root to end it and run "
+        "`granary up`, which serves everybody");
+    assert_string_equal(
+        explained(named, STATUS_DENIED, 0, 0),
+        "/a/b may not be opened: its broker serves its own user alone; leave --socket and GRANARY_SOCKET "
+        "out to use yours");
+    assert_string_equal(explained(named, STATUS_TIMEOUT, 0, 17),
+                        "the broker (pid 17) at /a/b does not answer: it was stopped or is stuck; `kill -CONT` lets a "
+                        "stopped one go on, else end it and start another with `granary up`");
+    assert_string_equal(explained(named, STATUS_SYSTEM, EPROTOTYPE, 0),
+                        "/a/b is a socket, but not a broker's: name another");
+    assert_string_equal(explained(named, STATUS_SYSTEM, EMFILE, 0),
+                        "cannot reach the broker at /a/b: Too many open files");
+}
+
 static void a_folder_that_others_may_write_is_refused(void **state)
 {
     (void)state;
@@ -112,6 +154,7 @@ int main(void)
         cmocka_unit_test(a_named_socket_is_used_and_nothing_is_started),
         cmocka_unit_test(without_a_name_it_is_our_own),
         cmocka_unit_test(nobody_there),
+        cmocka_unit_test(what_failed_is_told_with_what_to_do),
         cmocka_unit_test(a_folder_that_others_may_write_is_refused),
         cmocka_unit_test(a_broker_that_ends_leaves_its_last_words),
     };

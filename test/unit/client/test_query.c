@@ -285,7 +285,8 @@ static void says_where_nobody_listens(void **state)
     char why[QUERY_WHY_MAX] = "", longer[300];
     query *q = NULL;
     assert_int_equal(query_open(&q, "/nonexistent/socket", why), STATUS_LOST);
-    assert_string_equal(why, "no broker answers at /nonexistent/socket: start one with `granary up`");
+    assert_string_equal(
+        why, "no broker answers at /nonexistent/socket: start one with `granary up --socket /nonexistent/socket`");
     memset(longer, 'x', sizeof longer);
     longer[sizeof longer - 1] = '\0';
     assert_int_equal(query_open(&q, longer, why), STATUS_INVALID);
