@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "core/place.h"
 #include "daemon/quantity.h"
 #include "granary.pb-c.h"
 
@@ -65,6 +66,9 @@ static int read_terms(reading *r, const Granary__Terms *t, allocation_terms *to)
     if (strlen(t->filter) >= FILTER_MAX || !text_printable(t->filter))
         return wrong(r, "the list of hosts is longer than %u bytes, or holds what cannot be printed: use labels",
                      FILTER_MAX - 1);
+    if (!place_filter_valid(t->filter))
+        return wrong(r, "the list of hosts is malformed: write names and labels between single commas, without blanks, "
+                        "such as alpha,!beta");
     if (t->chunk_size == 0 || t->want == 0)
         return wrong(r, "0 %s asked for: ask for at least one", t->want ? "bytes a chunk" : "chunks");
     if (__builtin_mul_overflow(t->chunk_size, (uint64_t)t->want, &all) || all > INT64_MAX)

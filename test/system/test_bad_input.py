@@ -52,6 +52,8 @@ def test_sizes(calm, command, size):
     (["-m", "700"], "--memory: '700' is 700 bytes, less than any program needs: write 700M for megabytes"),
     (["-m", "3K"], "--memory: '3K' is 3072 bytes, less than any program needs: write a size such as 700M"),
     (["-m"], "'-m' needs a value: -m SIZE"),
+    (["-m", "64M", "--hosts", ",,"], "the list of hosts is malformed: write names and labels between single commas, without blanks, such as alpha,!beta"),
+    (["-m", "64M", "--hosts", "a b"], "the list of hosts is malformed: write names and labels between single commas, without blanks, such as alpha,!beta"),
     (["-m", "64M", "--hosts"], "'--hosts' needs a value: --hosts FILTER"),
     (["-m", "64M", "-p", "99999999999"], "--priority: '99999999999' is not from -2147483648 to 2147483647"),
 ])
