@@ -1,7 +1,9 @@
 /*
  * log.c - `granary log`: the broker's decisions, newest last.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/status.h"
@@ -73,8 +75,10 @@ int log_run(command_call *call)
     if (r != 0)
         return r;
     r = query_log(q, lines, follow, put_line, call);
-    if (r < 0)
-        options_say(call, "%s", query_why(q)[0] ? query_why(q) : "cannot write the output");
+    if (r < 0 && query_why(q)[0])
+        options_say(call, "%s", query_why(q));
+    else if (r < 0)
+        options_say(call, "cannot write the output: %s", strerror(errno));
     query_close(q);
     return r < 0 ? exits_of_status(r) : books_flush(call);
 }
