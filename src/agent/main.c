@@ -46,7 +46,8 @@ typedef struct {
 #define POOL_THREADS_TEXT "2"
 
 static const char usage[] =
-    "granary-agent - started by granaryd: measures a host and keeps its claims under their limits\n"
+    "granary-agent: measures a host and keeps its claims under their limits; granaryd starts it: run `granary up` or "
+    "granaryd(8)\n"
     "  --host NAME        this host's name\n"
     "  --memory BYTES     lease no more than this (told to the broker)\n"
     "  --sample-ms MS     measure this often, whatever the broker says\n"
@@ -252,6 +253,10 @@ int main(int argc, char **argv)
     }
     if (a.options.help) {
         fputs(usage, stdout);
+        return 0;
+    }
+    if (a.options.version) {
+        puts("granary-agent " VERSION_TEXT);
         return 0;
     }
     uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);

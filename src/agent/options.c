@@ -14,7 +14,18 @@
 #include "agent/cgroup.h"
 #include "base/status.h"
 
-enum { OPT_HOST = 256, OPT_MEMORY, OPT_PROC, OPT_CGROUP, OPT_WATCH, OPT_SAMPLE, OPT_LINK, OPT_BOOKS, OPT_HELP };
+enum {
+    OPT_HOST = 256,
+    OPT_MEMORY,
+    OPT_PROC,
+    OPT_CGROUP,
+    OPT_WATCH,
+    OPT_SAMPLE,
+    OPT_LINK,
+    OPT_BOOKS,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 static const struct option known[] = {
     {"host", required_argument, NULL, OPT_HOST},
@@ -26,6 +37,7 @@ static const struct option known[] = {
     {"link-fd", required_argument, NULL, OPT_LINK},
     {"books", required_argument, NULL, OPT_BOOKS},
     {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
 
@@ -78,6 +90,9 @@ static int take(agent_options *o, int option, const char *value, const char **re
         return books_valid(value) ? 0 : STATUS_INVALID;
     case OPT_HELP:
         o->help = true;
+        return 0;
+    case OPT_VERSION:
+        o->version = true;
         return 0;
     default:
         *ret_why = "unknown option, or one without its value; --help lists them";

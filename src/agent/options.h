@@ -19,7 +19,7 @@ typedef struct {
     bytes_t memory;            /* a total that the owner configured; 0 = what is measured */
     uint64_t sample_ms;        /* 0 = as the broker says */
     int link_fd;               /* -1: links come over the control socket */
-    bool watch, help;
+    bool watch, help, version;
 } agent_options;
 
 /* STATUS_INVALID with a sentence in `ret_why` (static storage). Pointers in `ret` are into argv. */

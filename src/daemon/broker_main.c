@@ -15,8 +15,11 @@ static const struct option known[] = {
     {"state", required_argument, NULL, 's'},     {"socket", required_argument, NULL, 'p'},
     {"config", required_argument, NULL, 'c'},    {"memory", required_argument, NULL, 'm'},
     {"set-aside", required_argument, NULL, 'a'}, {"listen-fd", required_argument, NULL, 'l'},
-    {"user-instance", no_argument, NULL, 'u'},   {NULL, 0, NULL, 0},
+    {"user-instance", no_argument, NULL, 'u'},   {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
 };
+
+#define WHAT "granary-broker: keeps the books of memory; granaryd starts it: run `granary up` or granaryd(8)\n"
 
 int main(int argc, char **argv)
 {
@@ -44,12 +47,18 @@ int main(int argc, char **argv)
         case 'u':
             o.user_instance = true;
             break;
+        case 'h':
+            fputs(WHAT, stdout);
+            return EXIT_SUCCESS;
+        case 'V':
+            puts("granary-broker " VERSION_TEXT);
+            return EXIT_SUCCESS;
         default:
             return EXIT_WRONG_USAGE;
         }
     }
     if (!o.state || !o.socket || o.listen_fd < 0) {
-        fprintf(stderr, "granary-broker is started by granaryd: run `granary up` or granaryd(8)\n");
+        fputs(WHAT, stderr);
         return EXIT_WRONG_USAGE;
     }
     uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);

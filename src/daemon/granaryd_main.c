@@ -10,8 +10,6 @@
 #include "base/reserve.h"
 #include "daemon/supervisor.h"
 
-#define VERSION "0.1.0"
-
 /* A standard stream that was closed would be given to something else. */
 static void streams_fill(void)
 {
@@ -33,7 +31,7 @@ int main(int argc, char **argv)
         return EXIT_WRONG_USAGE;
     }
     if (o.help || o.version) {
-        fputs(o.help ? options_help : "granaryd " VERSION "\n", stdout);
+        fputs(o.help ? options_help : "granaryd " VERSION_TEXT "\n", stdout);
         return EXIT_ORDERLY;
     }
     uv_replace_allocator(reserve_malloc, reserve_realloc, reserve_calloc, reserve_free);

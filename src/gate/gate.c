@@ -14,6 +14,7 @@
  * GATE_PORTABLE is defined, it is a plain C program all the same.
  */
 #include <asm/unistd.h>
+#include <stdbool.h>
 
 #define GATE_FD     3
 #define GATE_BROKEN 125 /* as granary_gate_wait() */
@@ -111,13 +112,38 @@ static void put_number(char *variable, unsigned long long value)
     *end = '\0';
 }
 
+static bool equal(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* To people who start it by hand. */
+static _Noreturn void tell(const char *asked)
+{
+    static const char what[] =
+        "granary-gate: a task waits in it for its memory; granary harvest starts it: see granary-harvest(1)\n";
+    static const char version[] = "granary-gate " VERSION_TEXT "\n";
+
+    if (equal(asked, "--version"))
+        (void)call_kernel(__NR_write, 1, (long)version, sizeof version - 1);
+    else
+        (void)call_kernel(__NR_write, equal(asked, "--help") ? 1 : 2, (long)what, sizeof what - 1);
+    leave(equal(asked, "--version") || equal(asked, "--help") ? 0 : GATE_BROKEN);
+}
+
 static _Noreturn void gate_wait(long count, char **arguments, char **environment)
 {
     static char failed[] = "exec-task";
     unsigned long long numbers[2] = {0, 0};
     long got;
 
-    if (count < 3 || !environment[0] || !environment[1])
+    if (count < 3)
+        tell(count > 1 ? arguments[1] : "");
+    if (!environment[0] || !environment[1])
         leave(GATE_BROKEN);
     do
         got = call_kernel(__NR_read, GATE_FD, (long)numbers, sizeof numbers);

@@ -60,6 +60,19 @@ def test_every_option_of_the_daemon_is_in_its_page():
     assert [o for o in names_in(said_by("granaryd", "--help"), r"^  (--[a-z-]+)") if o not in told] == []
 
 
+@pytest.mark.parametrize("program", ["granary", "granaryd", "granary-broker", "granary-agent", "granary-gate"])
+def test_every_program_says_its_version_and_what_it_is(program):
+    version = re.search(r"version: '(\d+\.\d+\.\d+)'", text_of("meson.build")).group(1)
+    assert said_by(program, "--version") == f"{program} {version}\n"
+    said = said_by(program, "--help")
+    if "-" in program:
+        assert said.startswith(f"{program}: ") and re.search(r"(granary up|granary harvest)", said.splitlines()[0])
+        lone = subprocess.run([os.path.join(BIN, program), "--nonsense"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        assert lone.returncode != 0 and lone.stdout == "" and program in lone.stderr
+    else:
+        assert said.startswith(f"Usage: {program} ")
+
+
 def test_every_message_and_status_is_in_the_protocol():
     told = text_of("docs/protocol.md")
     types = names_in(text_of("proto/granary.proto"), r"^  TYPE_([A-Z_]+) =")
