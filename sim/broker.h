@@ -4,6 +4,9 @@
  *
  * A turn is all messages that have arrived by one moment; nothing leaves before the commit at its end. Written again
  * here, on messages: what daemon/session.c, requests.c, replies.c and link.c do with frames.
+ *
+ * Every machine has a section in its granary.conf, in the order of their numbers: the id of a host is its machine's
+ * number.
  */
 #ifndef GRANARY_SIM_BROKER_H
 #define GRANARY_SIM_BROKER_H
@@ -38,10 +41,9 @@ void broker_crash(broker_node *b, crash_when when, us_t down);
 void broker_power_loss(broker_node *b, us_t down, uint32_t lost_commits);
 /* The next commit fails, as on a broken disk: the broker ends and comes back. */
 void broker_fail_commit(broker_node *b);
-/* granary.conf was changed and loaded again. */
+/* granary.conf was changed and loaded again: these (CONFIG_HOST, CONFIG_USER) replace the sections of the same name,
+ * now and in later lives. */
 void broker_reload(broker_node *b, const core_event *config, uint32_t n);
-
-/* What everybody asks the operator for; answered like any request. Used by clients that drain, undrain, release. */
 
 /* Loads the journal into a second core: must export the same bytes (I7). False: `why` tells. */
 bool broker_replays(const broker_node *b, char *why, size_t size);

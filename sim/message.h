@@ -2,6 +2,11 @@
  * message.h - what travels between the programs of a run: the content of the protocol's frames, without the bytes.
  *
  * The bytes have tests of their own (frames, hostile peers, fuzzing). Here each message owns copies of its lists.
+ *
+ * As on the wire: a deadline in a message (of a recall) is what is left of it when it is sent, 0 = nothing; only
+ * CHANGED, ENDED and replies tell an allocation's set; PREFER is one message, whose `set` has all that is preferred
+ * (its id 0); of what is another's (DENIED) a reply tells the status only. Terms are the client's own: 0 of notice, wait
+ * or min is the broker's default.
  */
 #ifndef GRANARY_SIM_MESSAGE_H
 #define GRANARY_SIM_MESSAGE_H
@@ -41,6 +46,7 @@ typedef struct {
             uint64_t session; /* 0 = a new one */
             uint8_t token[16];
             user_id user;
+            int32_t pid; /* of the client's process, as the kernel tells it: the broker looks whether it lives */
             bool operator_;
         } hello;
         core_event request; /* its lists are owned by the message */
