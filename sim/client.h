@@ -36,9 +36,10 @@ typedef enum {
 
 typedef struct {
     client_kind kind;
+    us_t start; /* it connects then */
     uint32_t uid;
-    uint32_t home; /* its machine: where its own processes run; tasks elsewhere are not started (one-host pools) or are
-                      started by machine */
+    uint32_t home;   /* its machine: where the program itself runs */
+    bool local_only; /* starts tasks on that machine only; else on every host where it holds chunks */
     allocation_terms terms;
     uint32_t tasks;                            /* it ends after so many; UINT32_MAX = when the run settles */
     us_t task_least, task_most;                /* how long tasks last */
@@ -46,7 +47,7 @@ typedef struct {
     uint32_t over_limit;                       /* of its tasks use more than their chunk, per million */
 } client_plan;
 
-client_node *client_create(sim *s, uint32_t number, const client_plan *plan); /* starts by itself */
+client_node *client_create(sim *s, uint32_t number, const client_plan *plan); /* comes by itself at plan->start */
 void client_destroy(client_node *c);
 const char *client_name(const client_node *c); /* "pool 3" */
 machine *client_machine(const client_node *c);

@@ -86,13 +86,17 @@ void message_destroy(message *m);
 /* For each: an owned copy of the lists that the event or effect borrows. */
 message *message_of_request(const core_event *e);
 message *message_of_agent(message_kind kind, const core_event *e);
-message *message_of_reply(const effect_reply *r, const core *core); /* with the allocation's present set */
-message *message_of_push(const effect_push *p, const core *core);
+message *message_of_reply(const effect_reply *r, const core *books); /* with the allocation's present set */
+message *message_of_push(const effect_push *p, const core *books);
 message *message_of_order(const effect_order *o);
 
-/* May be lost, repeated, late or out of order without harm: offers, asks, preferences, recalls, withdrawals, samples.
+/*
+ * What the net may do to one message alone, whatever carries it: asks, preferences, recalls, withdrawals, samples and
+ * use may be lost, come twice, late or out of order. A request may come twice (it has a number), an offer also late.
  */
-bool message_is_soft(const message *m);
+bool message_may_be_lost(const message *m);
+bool message_may_repeat(const message *m);
+bool message_may_be_late(const message *m);
 
 /* One line for people, without the end of line. */
 void message_show(const message *m, char *to, size_t size);

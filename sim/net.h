@@ -3,8 +3,8 @@
  *
  * A connection is a stream, as the real ones are: what is sent arrives in order and once, later or, when the
  * connection breaks, from some point on not at all, in each direction for itself. A partition holds what is sent back,
- * and breaks the connection when it lasts (the far end is told only then). What may be lost by itself (message_is_soft)
- * is also lost, repeated, delayed and overtaken alone: the protocol promises to live with that, whatever carries it.
+ * and breaks the connection when it lasts (the far end is told only then). What is soft (message_may_...) is also
+ * lost, repeated and overtaken alone: the protocol promises to live with that, whatever carries it.
  */
 #ifndef GRANARY_SIM_NET_H
 #define GRANARY_SIM_NET_H
@@ -25,8 +25,8 @@ typedef struct connection connection;
 typedef struct {
     void *context;
     void (*arrived)(void *context, connection *c, const message *m);
-    void (*broken)(void *context,
-                   connection *c); /* the far end is gone, or the way; once. The connection is freed after it */
+    void (*broken)(void *context, connection *c); /* the far end is gone, or the way; once, and the last that is heard:
+                                                     not to be closed any more */
 } net_end;
 
 struct net;
@@ -54,7 +54,7 @@ void net_close(connection *c, bool from_near, bool polite);
 /* Faults. */
 void net_break(
     connection *c); /* both ends are told, each after a delay; what was on the way is lost from a random point on */
-void net_stall(connection *c, us_t span); /* nothing arrives for so long */
+void net_stall(connection *c, us_t span); /* what is sent from now on arrives after it */
 void net_each(struct net *n, void (*visit)(void *context, connection *c, const char *name), void *context);
 uint64_t net_sent(const struct net *n); /* messages ever */
 
