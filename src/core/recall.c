@@ -303,6 +303,7 @@ void recall_withdraw(core *c, recall *r)
     }
     emit_note_of(c, NOTE_WITHDRAWN, r->allocation, r->host, left)->recall = r->r.id;
     recall_count(c, r, &r->r.withdrawn, left);
+    c->supply_sequence++; /* what was asked for one may be asked for another */
 }
 
 /* The newest open recall that `want_host` (NULL = any) and `operator_` select, or NULL. */
