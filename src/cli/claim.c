@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/exits.h"
+#include "cli/patience.h"
 #include "cli/request.h"
 #include "cli/usable.h"
 #include "cli/waiting.h"
@@ -95,6 +96,7 @@ static int claim_make(claim *c, int pidfd)
 {
     granary_request request;
     waiting w;
+    patience word;
 
     request_fill(&c->request, c->name, &request);
     request.flags |= GRANARY_ONE_HOST | GRANARY_STAY;
@@ -115,7 +117,9 @@ static int claim_make(claim *c, int pidfd)
                     granary_host_name(c->client, here));
         return EXIT_FAILED;
     }
+    patience_begin(&word, c->call, REQUEST_AGENT_SILENT, PATIENCE_MS);
     r = granary_claim_start(c->client, c->held.id, here, c->held.chunks, c->name, pidfd, &c->claim);
+    patience_end(&word);
     return r < 0 ? say_refused(c, r) : 0;
 }
 

@@ -45,6 +45,11 @@ char *request_label(const char *command, char to[REQUEST_LABEL_MAX]);
  */
 const char *request_why(const request_options *r, int status, const char *why);
 
+/* What to tell when the agent does not answer an order for a claim. */
+#define REQUEST_AGENT_SILENT                                                                                           \
+    "the memory is there, but the agent of this host, which sets the limit, does not answer; Ctrl-C gives up, "        \
+    "`granary hosts` and granaryd's log say more"
+
 /* Says why granary_client_open() failed with `status`; returns the exit code. */
 int request_no_broker(const command_call *call, int status);
 

@@ -20,6 +20,7 @@
 #include "cli/exits.h"
 #include "cli/follow.h"
 #include "cli/launch.h"
+#include "cli/patience.h"
 #include "cli/request.h"
 #include "cli/usable.h"
 #include "cli/waiting.h"
@@ -145,6 +146,7 @@ static int run_claim(run *r)
 {
     uint32_t here = granary_local_host(r->client);
     uint64_t waited_in = r->claim;
+    patience word;
 
     if (r->held.n_extents != 1 || r->held.extents[0].host != here) {
         options_say(r->call, "the memory was granted on %s, and a command can only be run on this host; use --hosts %s",
@@ -152,9 +154,14 @@ static int run_claim(run *r)
                     granary_host_name(r->client, here));
         return EXIT_FAILED;
     }
-    if (waited_in && granary_claim_shrink(r->client, waited_in, r->held.chunks, -1) == 0)
+    patience_begin(&word, r->call, REQUEST_AGENT_SILENT, PATIENCE_MS);
+    int status = waited_in ? granary_claim_shrink(r->client, waited_in, r->held.chunks, -1) : GRANARY_E_NOT_FOUND;
+    bool limited = status == 0;
+    if (!limited)
+        status = run_enter(r, r->held.id, r->held.chunks, &r->claim);
+    patience_end(&word);
+    if (limited)
         return 0;
-    int status = run_enter(r, r->held.id, r->held.chunks, &r->claim);
     if (status < 0)
         return say_client(r, "cannot put the command under its limit", status);
     if (waited_in) /* nothing is in it any more; its end need not be awaited */

@@ -1,5 +1,6 @@
 """What people type by mistake: each is refused at once, says what was wrong and what to do, and changes nothing."""
 import os
+import select
 import shutil
 import signal
 import socket
@@ -148,6 +149,24 @@ def test_a_broker_that_was_stopped_is_told_from_none(make_broker):
                                  "else end it and start another with `granary up`\n"), said
     finally:
         processes.kill(pid, started, signal.SIGCONT)
+    broker.wait_idle()
+    broker.check()
+
+
+def test_an_agent_that_was_stopped_is_told(make_broker):
+    """The memory is granted, but nobody can set its limit: that is said, and it goes on when the agent does."""
+    broker = make_broker()
+    pid, started = broker.part("granary-agent")
+    processes.kill(pid, started, signal.SIGSTOP)
+    try:
+        job = broker.begin("run", "-m", "64M", "--", "true")
+        assert select.select([job.stderr], [], [], 15)[0], "nothing is said"
+        said = job.stderr.readline()
+        assert said.startswith("granary run: the memory is there, but the agent of this host, which sets the limit, does not answer"), said
+        assert job.poll() is None
+    finally:
+        processes.kill(pid, started, signal.SIGCONT)
+    assert job.wait(20) == 0 and job.stderr.read() == ""
     broker.wait_idle()
     broker.check()
 
