@@ -151,6 +151,8 @@ void recall_on_offer(core *c, session *s, const core_event *e)
     c->changed = true;
     if (wanted)
         answer_recall(c, r, e->offer.items, e->offer.n);
+    else if (a->asked_for.v && e->offer.n > 0) /* a recall that follows prefers of these */
+        emit_note_of(c, NOTE_OFFERED, a, NULL, e->offer.n)->beneficiary = a->asked_for;
     if (a->asked_for.v)
         answer_question(c, a);
     plan_offered(c, a);
