@@ -249,9 +249,9 @@ static int take_ready(agent_link *l, const frame *f)
     uint64_t ms = l->options.sample_ms ? l->options.sample_ms : body->sample_ms ? body->sample_ms : 1000;
     uint64_t collect_ms = body->collect_ms ? body->collect_ms : COLLECT_MS;
     l->starved = 0;
-    claims_ready(l->claims, ms);
     uv_timer_start(&l->collect, on_collect, collect_ms, collect_ms);
     uv_timer_start(&l->timer, on_sample, 0, ms);
+    claims_ready(l->claims, ms); /* last: what it tells may be too much for the link, which is down then */
     return 0;
 }
 

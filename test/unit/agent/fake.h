@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     backend base;
     fake_group groups[FAKE_GROUPS];
+    uint32_t strangers; /* so many more are listed */
 } fake_backend;
 
 typedef struct {
@@ -79,10 +80,12 @@ static inline int fake_books(backend *b, const char *books)
 static inline int fake_list(backend *b, generations *ret)
 {
     fake_backend *f = (fake_backend *)b;
-    *ret = (generations){.items = calloc(FAKE_GROUPS, sizeof *ret->items)};
+    *ret = (generations){.items = calloc(FAKE_GROUPS + f->strangers, sizeof *ret->items)};
     for (int i = 0; i < FAKE_GROUPS; i++)
         if (f->groups[i].exists)
             ret->items[ret->count++] = f->groups[i].base.generation;
+    for (uint32_t i = 0; i < f->strangers; i++)
+        ret->items[ret->count++] = 1000 + i;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* link: hello, nothing before the welcome, the live set, samples; and what is not understood drops the link. */
 #include "fake.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -25,10 +26,17 @@ static void on_lost(void *context)
     ((pair *)context)->lost++;
 }
 
+static void connect_pair(pair *p)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(channel_create(&p->broker, ends[1], PEER_AGENT_NEW), 0);
+    assert_int_equal(agent_link_up(p->link, ends[0]), 0);
+}
+
 static int pair_setup(void **state)
 {
     pair *p = calloc(1, sizeof *p);
-    int ends[2];
     assert_int_equal(uv_loop_init(&p->loop), 0);
     assert_int_equal(procfs_open(&p->proc, "/proc"), 0);
     p->fake.base = (backend){.ops = &fake_ops, .proc = &p->proc, .reason = "a test"};
@@ -44,9 +52,7 @@ static int pair_setup(void **state)
                       .context = p};
     assert_int_equal(agent_link_create(&p->link, &o, p->set), 0);
     assert_false(agent_link_is_up(p->link));
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    assert_int_equal(channel_create(&p->broker, ends[1], PEER_AGENT_NEW), 0);
-    assert_int_equal(agent_link_up(p->link, ends[0]), 0);
+    connect_pair(p);
     *state = p;
     return 0;
 }
@@ -134,6 +140,7 @@ static void after_ready_it_measures_and_carries_out(void **state)
     order.claim = 4;
     order.bytes = order.chunk_size = MIB(8);
     order.tag = 9;
+    int lost = p->lost;
     ready.sample_ms = 10;
     ready.collect_ms = 10;
     welcome(p, "abc");
@@ -158,17 +165,54 @@ static void after_ready_it_measures_and_carries_out(void **state)
     Granary__AgentAnswer *a = granary__agent_answer__unpack(NULL, f.header.length, f.body);
     assert_true(a->claim == 5 && a->tag == 9 && a->status == 0);
     granary__agent_answer__free_unpacked(a, NULL);
-    assert_int_equal(p->lost, 0);
+    assert_int_equal(p->lost, lost);
+}
+
+static void await_loss(pair *p)
+{
+    for (int i = 0; i < 100 && p->lost == 0; i++)
+        turn(p);
+    assert_int_equal(p->lost, 1);
+    assert_false(agent_link_is_up(p->link));
 }
 
 static void what_it_does_not_understand_drops_the_link(void **state)
 {
     pair *p = *state;
     welcome(p, "../up"); /* books that no folder may be named after */
+    await_loss(p);
+}
+
+static void a_broker_that_ends_before_its_welcome_is_greeted_again(void **state)
+{
+    pair *p = *state;
+    channel_destroy(p->broker); /* with the hello unread: the kernel reports an error */
+    p->broker = NULL;
     for (int i = 0; i < 100 && p->lost == 0; i++)
-        turn(p);
+        uv_run(&p->loop, UV_RUN_ONCE);
     assert_int_equal(p->lost, 1);
     assert_false(agent_link_is_up(p->link));
+    connect_pair(p);
+    after_ready_it_measures_and_carries_out(state);
+}
+
+/* More notices than may wait, while the live set is being completed. */
+static void a_link_that_is_lost_at_ready_measures_nothing(void **state)
+{
+    pair *p = *state;
+    Granary__AgentReady ready = GRANARY__AGENT_READY__INIT;
+    int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC), told = dup(STDERR_FILENO);
+    p->fake.strangers = 100000;
+    ready.sample_ms = 10;
+    welcome(p, "abc");
+    say(p, TYPE(READY), &ready.base);
+    dup2(quiet, STDERR_FILENO); /* every notice is a line there, too */
+    await_loss(p);
+    dup2(told, STDERR_FILENO);
+    close(quiet);
+    close(told);
+    uv_run(&p->loop, UV_RUN_NOWAIT); /* the poll's handle is closed */
+    assert_int_equal(uv_backend_timeout(&p->loop), -1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
@@ -179,6 +223,8 @@ int main(void)
         TEST(hello_names_the_host_and_its_groups),
         TEST(after_ready_it_measures_and_carries_out),
         TEST(what_it_does_not_understand_drops_the_link),
+        TEST(a_broker_that_ends_before_its_welcome_is_greeted_again),
+        TEST(a_link_that_is_lost_at_ready_measures_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
