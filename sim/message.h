@@ -5,8 +5,8 @@
  *
  * As on the wire: a deadline in a message (of a recall) is what is left of it when it is sent, 0 = nothing; only
  * CHANGED, ENDED and replies tell an allocation's set; PREFER is one message, whose `set` has all that is preferred
- * (its id 0); of what is another's (DENIED) a reply tells the status only. Terms are the client's own: 0 of notice, wait
- * or min is the broker's default.
+ * (its id 0); of what is another's (DENIED) a reply tells the status only. Terms are the client's own: 0 of notice,
+ * wait or min is the broker's default.
  */
 #ifndef GRANARY_SIM_MESSAGE_H
 #define GRANARY_SIM_MESSAGE_H

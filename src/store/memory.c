@@ -26,6 +26,7 @@ typedef struct {
     store base;
     blobs snapshot, journal, aside;
     bool building;
+    size_t synced;        /* commits of the journal that no loss of power takes */
     uint64_t writes_left; /* until the disk fails */
 } memory_store;
 
@@ -129,15 +130,19 @@ static int memory_snapshot_end(store *s)
     m->snapshot = m->aside;
     m->aside = (blobs){0};
     m->building = false;
+    m->synced = 0;
     return 0;
 }
 
 static int memory_reserve(store *s, uint64_t upto)
 {
-    int r = write_once((memory_store *)s);
-    if (r == 0)
-        s->meta.reserved = upto;
-    return r;
+    memory_store *m = (memory_store *)s;
+    int r = write_once(m);
+    if (r < 0)
+        return r;
+    s->meta.reserved = upto;
+    m->synced = m->journal.n;
+    return 0;
 }
 
 static uint64_t memory_journal_bytes(const store *s)
@@ -181,6 +186,19 @@ void store_memory_fail_after(store *s, uint64_t n)
 {
     assert(s->vtable == &vtable);
     ((memory_store *)s)->writes_left = n;
+}
+
+uint64_t store_memory_lose(store *s, uint64_t n)
+{
+    assert(s->vtable == &vtable);
+    memory_store *m = (memory_store *)s;
+    uint64_t lost = 0;
+    for (; lost < n && m->journal.n > m->synced; lost++) {
+        blob_copy *last = &m->journal.items[--m->journal.n];
+        m->journal.bytes -= last->size;
+        free(last->data);
+    }
+    return lost;
 }
 
 void store_memory_reopen(store *s, const char *boot_id)

@@ -12,6 +12,10 @@ int store_memory_open(store **ret, const char *broker_id);
 /* Lets the commit, reserve or snapshot_end after `n` more of them fail, as a disk would. */
 void store_memory_fail_after(store *s, uint64_t n);
 
+/* As a machine without power leaves it: the last `n` commits are gone, but never one before the last reserve or
+ * snapshot, which are synced. Returns how many. For use before store_memory_reopen(). */
+uint64_t store_memory_lose(store *s, uint64_t n);
+
 /* As a new process would find it: an unfinished snapshot is gone, a failure is over. */
 void store_memory_reopen(store *s, const char *boot_id);
 
