@@ -47,16 +47,17 @@ typedef struct {
     session_id session;
     uint64_t number;
     ms_t now;
-    uint64_t longest; /* step, in ns */
+    bool watched;     /* each step is measured: reading the clock costs more than a grant */
+    uint64_t longest; /* of them, in ns */
     void *arena;
 } bench;
 
 static void step(bench *b, const core_event *e)
 {
-    uint64_t start = now_ns();
+    uint64_t start = b->watched ? now_ns() : 0;
     if (core_step(b->core, b->now, e, &b->effects) != 0)
         abort();
-    uint64_t took = now_ns() - start;
+    uint64_t took = b->watched ? now_ns() - start : 0;
     b->longest = took > b->longest ? took : b->longest;
 }
 
@@ -168,7 +169,7 @@ static bench bench_open_for(uint32_t hosts, bool half, uint32_t allocations)
                           .allocations = allocations,
                           .holdings = 2 * allocations,
                           .claims = 1024,
-                          .recalls = 64,
+                          .recalls = 4096,
                           .answers = 512};
     bench b = {.effects = {.capacity = EFFECTS_MAX}, .now = 1000};
     size_t size = core_arena_size(&limits);
@@ -268,15 +269,20 @@ static void measure_donors(uint32_t n, uint32_t hosts, const char *name, bytes_t
 {
     bench b = bench_open_for(hosts, false, n + 64);
     for (uint32_t i = 0; i < n; i++)
-        allocate_as(&b, (GIB(64) - MIB(600)) / 15 / (n / hosts), 15, 8, TERM_GROWABLE | TERM_RECALLABLE | TERM_ONE_HOST);
-    b.longest = 0;
+        allocate_as(&b, (GIB(64) - MIB(600)) / 15 / (n / hosts), 15, 8,
+                    TERM_GROWABLE | TERM_RECALLABLE | TERM_ONE_HOST);
+    b.watched = true;
     allocate_as(&b, bytes, 1, 1, 0);
     b.now += aged ? core_timers_default.age_guard_ms : core_timers_default.ask_ms;
     core_event tick = {.kind = EVENT_TICK};
     step(&b, &tick);
     int pairs = PAIRS / 20;
-    uint64_t start = now_ns();
-    for (int i = 0; i < pairs; i++) {
+    uint64_t start = 0;
+    for (int i = 0; i < 2 * pairs; i++) {
+        if (i == pairs) {
+            b.watched = false;
+            start = now_ns();
+        }
         b.now++;
         release(&b, allocate(&b, MIB(64) + roll() % MIB(512)));
     }
