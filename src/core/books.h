@@ -64,9 +64,9 @@ struct host {
     list_node holdings, claims;
     list_node sync_node, trouble_node;
     claim *expect_next;
-    bool choice_seen; /* scratch of one choice */
-    bytes_t choice_left;
-    uint64_t recalled; /* bytes asked back on exactly this host, not yet answered */
+    bool choice_seen;       /* scratch of one choice */
+    bytes_t choice_missing; /* for one chunk more */
+    uint64_t recalled;      /* bytes asked back on exactly this host, not yet answered */
     journal_mark mark;
 };
 

@@ -37,6 +37,14 @@ static chunks_t need_of(const allocation_terms *t)
 
 /* ---- the hosts that a choice looks at ---- */
 
+/* Could it ever hold a part of the demand that is of use? */
+static bool serves(const demand *d, const host *h)
+{
+    const allocation_terms *t = d->terms;
+    return ledger_placeable(h) && place_accepts(t->filter, h) &&
+           ledger_potential(h) >= t->chunk_size * (t->flags & TERM_ONE_HOST ? d->need : 1);
+}
+
 static void gather(core *c, const demand *d)
 {
     choice *ch = &c->choice;
@@ -48,7 +56,7 @@ static void gather(core *c, const demand *d)
         list_each(x, &a->holdings, holding, node)
         {
             host *h = x->host;
-            if (h->choice_seen || x->held == 0 || !ledger_placeable(h) || !place_accepts(d->terms->filter, h))
+            if (h->choice_seen || x->held == 0 || !serves(d, h))
                 continue;
             if (ch->n_hosts == CHOICE_HOSTS)
                 goto full;
@@ -89,6 +97,21 @@ static bytes_t at_hand(const demand *d, const host *h)
     return bytes;
 }
 
+/* The same, less what the host lacks itself and has not asked back: that is covered first. */
+static bytes_t usable(const demand *d, const host *h, bytes_t *ret_lacks)
+{
+    bytes_t have = at_hand(d, h), lacks = ledger_lacks(h);
+    *ret_lacks = lacks > have ? lacks - have : 0;
+    return have > lacks ? have - lacks : 0;
+}
+
+/* Bytes to ask back there for so many. */
+static bytes_t missing_on(const demand *d, const host *h, bytes_t bytes)
+{
+    bytes_t lacks, have = usable(d, h, &lacks);
+    return have < bytes ? bytes - have + lacks : 0;
+}
+
 /* All on one host: picks the cheapest. */
 static bool try_one(core *c, const demand *d, ms_t by)
 {
@@ -97,24 +120,25 @@ static bool try_one(core *c, const demand *d, ms_t by)
     bytes_t best_cost = 0, whole = d->terms->chunk_size * d->need;
     for (uint32_t i = 0; i < ch->n_hosts; i++) {
         host *h = ch->hosts[i];
-        bytes_t have = at_hand(d, h);
-        if (have >= whole)
+        bytes_t missing = missing_on(d, h, whole);
+        if (missing == 0)
             return true; /* it comes by itself */
-        bytes_t cost = pick_cost(c, d->waiter, h, whole - have, by);
+        bytes_t cost = pick_cost(c, d->waiter, h, missing, by);
         if (cost && (!best || cost < best_cost)) {
             best = h;
             best_cost = cost;
         }
     }
-    return best && pick_on(c, d->waiter, best, whole - at_hand(d, best), by) > 0;
+    return best && pick_on(c, d->waiter, best, missing_on(d, best, whole), by) > 0;
 }
 
 /* Chunks that come without any recall, on all hosts. */
 static chunks_t unasked(core *c, const demand *d)
 {
     uint64_t n = 0;
+    bytes_t lacks;
     for (uint32_t i = 0; i < c->choice.n_hosts; i++)
-        n += at_hand(d, c->choice.hosts[i]) / d->terms->chunk_size;
+        n += usable(d, c->choice.hosts[i], &lacks) / d->terms->chunk_size;
     if (place_chunks(c, d->terms, 0, d->need, NULL))
         for (uint32_t i = 0; i < c->n_plan; i++)
             if (!c->hosts[c->plan[i].host.v].choice_seen)
@@ -125,7 +149,7 @@ static chunks_t unasked(core *c, const demand *d)
 /* Bytes to ask back on the host for one chunk more; 0 = not possible. */
 static bytes_t cost_on(core *c, const demand *d, const host *h, ms_t by)
 {
-    return pick_cost(c, d->waiter, h, d->terms->chunk_size - h->choice_left, by);
+    return pick_cost(c, d->waiter, h, h->choice_missing, by);
 }
 
 /* The host where one chunk more costs least. What was counted earlier is the least it can be: only the best is counted
@@ -153,7 +177,8 @@ static bool try_spread(core *c, const demand *d, ms_t by)
     choice *ch = &c->choice;
     bytes_t size = d->terms->chunk_size;
     for (uint32_t i = 0; i < ch->n_hosts; i++) {
-        ch->hosts[i]->choice_left = at_hand(d, ch->hosts[i]) % size;
+        bytes_t lacks, have = usable(d, ch->hosts[i], &lacks);
+        ch->hosts[i]->choice_missing = size - have % size + lacks;
         ch->costs[i] = cost_on(c, d, ch->hosts[i], by);
     }
     for (chunks_t n = unasked(c, d); n < d->need; n++) {
@@ -162,9 +187,9 @@ static bool try_spread(core *c, const demand *d, ms_t by)
             return false;
         host *h = ch->hosts[best];
         uint32_t mark = ch->n_picks;
-        bytes_t cost = pick_on(c, d->waiter, h, size - h->choice_left, by);
+        bytes_t cost = pick_on(c, d->waiter, h, h->choice_missing, by);
         pick_join(c, mark);
-        h->choice_left = (h->choice_left + cost) % size;
+        h->choice_missing = size - (cost - h->choice_missing) % size;
         ch->costs[best] = cost_on(c, d, h, by);
     }
     return true;
@@ -322,8 +347,10 @@ void choose_now(core *c, allocation *a)
         made++;
     }
     ch->n_picks = 0;
-    if (made == 0)
+    if (made == 0) { /* no recall can be made now */
         a->hopeless = c->supply_sequence;
+        a->choose_at = c->now + CROWD_MS;
+    }
 }
 
 bool choose_solve(core *c, const allocation_terms *t, ms_t *ret_by)

@@ -10,6 +10,7 @@
 #include "core/holding.h"
 #include "core/ledger.h"
 #include "core/place.h"
+#include "core/queue.h"
 #include "core/recall.h"
 #include "core/user.h"
 
@@ -166,7 +167,8 @@ static bool stays_above(const allocation *d, bytes_t gives, const allocation *a,
 static chunks_t price(const holding *x, const allocation *a)
 {
     assert(x->host);
-    bytes_t missing = a->terms.chunk_size > x->host->free ? a->terms.chunk_size - x->host->free : 0;
+    bytes_t need = a->terms.chunk_size + ledger_lacks(x->host),
+            missing = need > x->host->free ? need - x->host->free : 0;
     bytes_t size = x->allocation->terms.chunk_size, n = missing / size + (missing % size != 0);
     if (n == 0 || n > recall_possible_at(x))
         return 0;
@@ -184,7 +186,7 @@ static holding *donor_for(core *c, allocation *a)
         {
             if (only_host(a) && only_host(a) != x->host)
                 continue;
-            if (!ledger_placeable(x->host) || !place_accepts(a->terms.filter, x->host) || price(x, a) == 0)
+            if (!ledger_placeable(x->host) || !queue_serves(a, x->host) || price(x, a) == 0)
                 continue;
             if (!best || (best->allocation != d && goes_first(best->allocation, d)))
                 best = x;

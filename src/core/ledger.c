@@ -61,6 +61,11 @@ bytes_t ledger_hope(const host *h)
     return h->config_total ? h->config_total - set_aside_of(h, h->config_total) : INT64_MAX;
 }
 
+bytes_t ledger_lacks(const host *h)
+{
+    return h->overdraft > h->recalled ? h->overdraft - h->recalled : 0;
+}
+
 static void count(core *c, host *h)
 {
     bytes_t sold, spent, before = tourney_get(&c->by_free[h->class], h->id.v), overdraft = h->overdraft;
@@ -74,6 +79,10 @@ static void count(core *c, host *h)
     h->overdraft = spent > h->total ? spent - h->total : 0;
     if (h->overdraft != overdraft && !c->supply.hushed)
         trouble_mark(c, h);
+    if (h->overdraft < overdraft && !c->supply.hushed) { /* what is asked back there is for others again */
+        c->supply_sequence++;
+        c->freed = true;
+    }
     bytes_t now = ledger_placeable(h) ? h->free : 0;
     if (now == before)
         return;

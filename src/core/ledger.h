@@ -35,6 +35,9 @@ bytes_t ledger_potential(const host *h);
  */
 bytes_t ledger_hope(const host *h);
 
+/* Of its overdraft, what is not asked back yet: whatever is given there covers that first. */
+bytes_t ledger_lacks(const host *h);
+
 /* A sample of foreign memory, smoothed: a rise counts after two samples, a fall slowly. */
 void ledger_sample(core *c, host *h, bytes_t raw);
 

@@ -169,8 +169,8 @@ bool place_chunks(core *c, const allocation_terms *t, chunks_t need, chunks_t wa
     c->n_plan = 0;
     if (want == 0)
         return need == 0;
-    if (only)
-        return plan_one(c, only, t, need, want);
+    if (only) /* its settings may have changed */
+        return place_accepts(t->filter, only) && plan_one(c, only, t, need, want);
     if (t->flags & (TERM_ONE_HOST | TERM_CONTIGUOUS)) {
         const host *h = first_host(c, t, t->chunk_size * want);
         if (h)

@@ -59,6 +59,7 @@ void supply_rose(core *c, host *h)
 
 void supply_all(core *c)
 {
+    c->supply_sequence++;
     c->freed = true;
     c->supply.news.all = true;
 }

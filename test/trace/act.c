@@ -114,6 +114,7 @@ static client *asker(run *r, const model_allocation *a)
 
 static void do_allocate(run *r)
 {
+    static const char *const filters[] = {"a", "a,c,d", "!b", "gpu", "gpu,fast", "z", "!gpu"};
     client *k = some_client(r);
     core_event e = {.kind = EVENT_ALLOCATE};
     allocation_terms *t = &e.allocate.terms;
@@ -124,6 +125,9 @@ static void do_allocate(run *r)
     t->want = 1 + player_draw(r, 12);
     t->min = player_draw(r, 3) ? 1 : 1 + player_draw(r, t->want);
     t->flags = player_draw(r, 2) ? player_draw(r, 2 * TERM_STAY) & TERM_ALL : TERM_GROWABLE | TERM_RECALLABLE;
+    if (player_draw(r, 4) == 0)
+        strcpy(t->filter, filters[player_draw(r, sizeof filters / sizeof *filters)]);
+    t->priority = player_draw(r, 4) ? 0 : (int32_t)player_draw(r, 3) - 1;
     t->notice_ms = 500 + player_draw(r, 3000);
     t->wait_ms = player_draw(r, 3) ? MS_NEVER : player_draw(r, 10000);
     e.allocate.dry_run = player_draw(r, 10) == 0;
@@ -327,6 +331,54 @@ static void do_agent(run *r)
     }
 }
 
+/* A reload: settings of a host, or the defaults; a section that vanished is one of nothing but a name. */
+static void do_config_host(run *r)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "z", "*"}, *const labels[] = {"", "gpu", "gpu,fast"};
+    unsigned i = player_draw(r, sizeof names / sizeof *names);
+    event_config_host *h = &r->settings[i];
+    doing(r, "config host", i);
+    *h = (event_config_host){.set_aside = UINT64_MAX};
+    strcpy(h->name, names[i]);
+    if (player_draw(r, 3)) {
+        h->total = player_draw(r, 2) ? 0 : MIB(512) << player_draw(r, 6);
+        h->set_aside = player_draw(r, 2) ? UINT64_MAX : MIB(player_draw(r, 3000));
+        h->cores = player_draw(r, 2) ? 0 : 1 + player_draw(r, 64);
+        h->home = player_draw(r, 4) == 0;
+        h->permanent = player_draw(r, 4) == 0;
+        strcpy(h->labels, labels[player_draw(r, 3)]);
+    }
+    player_step(r, &(core_event){.kind = EVENT_CONFIG_HOST, .config_host = *h});
+}
+
+static void do_config_user(run *r)
+{
+    unsigned i = player_draw(r, USERS);
+    event_config_user *u = &r->user_settings[i];
+    doing(r, "config user", i);
+    *u = (event_config_user){.user = {i + 1 < USERS ? 1000 + i : UINT32_MAX}, .weight = player_draw(r, 4)};
+    if (i + 1 == USERS)
+        u->weight++;
+    if (u->weight && player_draw(r, 3) == 0)
+        u->quota = MIB(500) + MIB(player_draw(r, 8000));
+    player_step(r, &(core_event){.kind = EVENT_CONFIG_USER, .config_user = *u});
+}
+
+/* What an agent measures in a group; not more than a claim of it may be trusted with. */
+static void do_use(run *r)
+{
+    unsigned i = player_draw(r, HOSTS);
+    agent *a = &r->agents[i];
+    if (!a->connected || a->n_groups == 0)
+        return;
+    doing(r, "use", i);
+    core_event e = {.kind = EVENT_CLAIM_USE, .use = {.host = {i}, .gen = {a->groups[player_draw(r, a->n_groups)].gen}}};
+    e.use.used = MIB(player_draw(r, 3000));
+    e.use.peak = e.use.used + MIB(player_draw(r, 100));
+    e.use.processes = player_draw(r, 3);
+    player_step(r, &e);
+}
+
 static void do_time(run *r)
 {
     static const uint32_t spans[] = {1, 5, 20, 100, 2000};
@@ -350,9 +402,10 @@ void act_randomly(run *r)
         void (*act)(run *r);
         uint32_t weight;
     } acts[] = {
-        {do_session, 12}, {do_allocate, 12},      {do_release, 8},       {do_release_n, 4}, {do_offer, 20},
-        {do_claim, 16},   {do_claim_request, 14}, {do_other_request, 4}, {do_drain, 2},     {do_again, 6},
-        {do_agent, 60},   {do_time, 20},          {do_restart, 1},
+        {do_session, 12}, {do_allocate, 12}, {do_release, 8},        {do_release_n, 4},
+        {do_offer, 20},   {do_claim, 16},    {do_claim_request, 14}, {do_other_request, 4},
+        {do_drain, 2},    {do_again, 6},     {do_agent, 60},         {do_time, 20},
+        {do_restart, 1},  {do_use, 8},       {do_config_host, 2},    {do_config_user, 1},
     };
     uint32_t total = 0;
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/status.h"
+#include "settings.h"
 
 static bytes_t least(bytes_t a, bytes_t b)
 {
@@ -19,13 +20,6 @@ static bytes_t above(bytes_t a, bytes_t b)
     return a > b ? a - b : 0;
 }
 
-/* 5 % of total, at least 512 MiB, at most a quarter. */
-static bytes_t aside_of(bytes_t total)
-{
-    bytes_t part = total / 20 > MIB(512) ? total / 20 : MIB(512);
-    return least(part, total / 4);
-}
-
 void judge_sample(model *m, const core *c, const event_host_sample *e)
 {
     model_host *h = &m->hosts[e->host.v];
@@ -33,7 +27,7 @@ void judge_sample(model *m, const core *c, const event_host_sample *e)
     if (!h->connected || view_host_by_id(c, e->host, &view) < 0)
         return;
     bytes_t raw = above(e->in_use, e->claims_used);
-    bytes_t cover = aside_of(h->total) + (h->physical - h->total);
+    bytes_t cover = h->aside + (h->physical - h->total);
     bytes_t now = above(raw, cover), both = above(least(raw, h->last_raw), cover);
     if (!h->fresh && view.foreign != now)
         model_wrong(m, "foreign is %" PRIu64 " after a first sample of %" PRIu64, view.foreign, now);
@@ -78,6 +72,9 @@ static void judge_grant(model *m, const model_allocation *a)
 static void compare_holding(model *m, model_allocation *a, uint32_t h, const holding_view *x, bool granted_now)
 {
     if (x->held > a->held[h]) {
+        a->grew = true;
+        if (!settings_accept(&m->hosts[h], a->filter))
+            model_wrong(m, "a grant to %" PRIu64 " on host %u, which it does not accept", a->id, h);
         if (!placeable(&m->hosts[h]))
             model_wrong(m, "a grant to %" PRIu64 " on host %u, where nothing may go", a->id, h);
         if (!granted_now && !(a->flags & TERM_GROWABLE))
@@ -165,7 +162,7 @@ static void compare_host(model *m, const host_view *v, bool somebody_waits)
                     "host %s: granted %" PRIu64 " returning %" PRIu64 " quarantine %" PRIu64 ", the model says %" PRIu64
                     " %" PRIu64 " %" PRIu64,
                     v->name, v->granted, v->returning, v->quarantine, granted, returning, quarantine);
-    if (v->total != h->total || v->set_aside != aside_of(h->total))
+    if (v->total != h->total || v->set_aside != h->aside)
         model_wrong(m, "host %s: total %" PRIu64 " set aside %" PRIu64, v->name, v->total, v->set_aside);
     if (h->fresh && v->foreign != h->foreign)
         model_wrong(m, "host %s: foreign changed without a sample", v->name);
@@ -176,26 +173,47 @@ static void compare_host(model *m, const host_view *v, bool somebody_waits)
         model_wrong(m, "host %s: memory is held, and nobody waits for it", v->name);
 }
 
+static chunks_t need_of(const model_allocation *a)
+{
+    chunks_t need = a->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? a->min : a->first_want;
+    return need ? need : 1;
+}
+
 bool judge_never(const model *m, const model_allocation *a)
 {
     uint64_t most = 0;
-    chunks_t need = a->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? a->min : a->first_want;
     for (unsigned i = 0; i < MODEL_HOSTS; i++) {
-        uint64_t n = above(m->hosts[i].total, aside_of(m->hosts[i].total)) / a->chunk;
-        most = !(a->flags & TERM_ONE_HOST) ? most + n : n > most ? n : most;
+        uint64_t n = settings_hope(&m->hosts[i]) / a->chunk;
+        if (!settings_accept(&m->hosts[i], a->filter))
+            continue;
+        most = !(a->flags & TERM_ONE_HOST) && n < UINT32_MAX ? most + n : n > most ? n : most;
     }
-    return most < (need ? need : 1);
+    return most < need_of(a);
 }
 
-/* With every host heard of, nobody waits for what all of them together cannot give. */
+/* Nobody waits for what all hosts together cannot give, or for more than his quota. */
 static void judge_hope(model *m)
 {
-    for (unsigned i = 0; i < MODEL_HOSTS; i++)
-        if (m->hosts[i].there && !m->hosts[i].heard)
-            return;
-    for (unsigned i = 0; i < m->n_allocations; i++)
-        if (m->allocations[i].id && m->allocations[i].waiting && judge_never(m, &m->allocations[i]))
-            model_wrong(m, "allocation %" PRIu64 " waits for what can never be", m->allocations[i].id);
+    for (unsigned i = 0; i < m->n_allocations; i++) {
+        const model_allocation *a = &m->allocations[i];
+        if (a->id && a->waiting && (judge_never(m, a) || a->chunk * need_of(a) > settings_quota(m, a->user)))
+            model_wrong(m, "allocation %" PRIu64 " waits for what can never be", a->id);
+    }
+}
+
+/* Who grew is within his quota. */
+static void judge_quotas(model *m)
+{
+    for (unsigned i = 0; i < m->n_allocations; i++) {
+        model_allocation *a = &m->allocations[i];
+        bytes_t granted = 0;
+        for (unsigned j = 0; a->id && a->grew && j < m->n_allocations; j++)
+            if (m->allocations[j].id && m->allocations[j].user == a->user)
+                granted += m->allocations[j].chunk * held_by(&m->allocations[j]);
+        if (granted > settings_quota(m, a->user))
+            model_wrong(m, "allocation %" PRIu64 " grew over the quota of its user", a->id);
+        a->grew = false;
+    }
 }
 
 /* A claim of no chunks is for one process of a request that waits, or has just been granted; else it is being ended. */
@@ -220,13 +238,30 @@ static void judge_queue(model *m)
     for (unsigned i = 0; i < m->n_allocations; i++) {
         const model_allocation *a = &m->allocations[i];
         host_view v;
-        if (a->id == 0 || !a->waiting)
+        if (a->id == 0 || !a->waiting || m->tight || settings_room(m, a->user) < a->chunk * need_of(a))
             continue;
-        chunks_t need = a->flags & (TERM_SHRINKABLE | TERM_GROWABLE) ? a->min : a->want;
         for (uint32_t cursor = 0; view_host(m->core, &cursor, &v);)
-            if (placeable(&m->hosts[v.id.v]) && v.free / a->chunk >= (need ? need : 1))
-                model_wrong(m, "allocation %" PRIu64 " waits for %u chunks that are free on host %s", a->id, need,
+            if (placeable(&m->hosts[v.id.v]) && v.free / a->chunk >= need_of(a) &&
+                settings_accept(&m->hosts[v.id.v], a->filter))
+                model_wrong(m, "allocation %" PRIu64 " waits for %u chunks that are free on host %s", a->id, need_of(a),
                             v.name);
+    }
+}
+
+/* Once settled, nothing is asked back for one whom the host can be of no use to. */
+static void judge_vain(model *m)
+{
+    recall_view v;
+    for (uint32_t cursor = 0; view_recall(m->core, &cursor, &v);) {
+        const model_allocation *a = model_allocation_find(m, v.record.beneficiary.v);
+        uint32_t host = v.record.host.v;
+        if (v.record.released + v.record.withdrawn + v.record.revoked == v.record.asked || !a || host >= MODEL_HOSTS)
+            continue;
+        const model_host *h = &m->hosts[host];
+        bytes_t whole = a->chunk * (a->waiting && (a->flags & TERM_ONE_HOST) ? need_of(a) : 1);
+        if (h->draining || (h->fresh && (!settings_accept(h, a->filter) ||
+                                         above(h->total, h->aside) < least(whole, a->chunk * need_of(a)))))
+            model_wrong(m, "recall %" PRIu64 " asks for what is of no use to %" PRIu64, v.record.id.v, a->id);
     }
 }
 
@@ -291,10 +326,12 @@ void model_compare(model *m, const core *c, bool settled)
     bool open = judge_recalls(m);
     for (uint32_t cursor = 0; view_host(c, &cursor, &host);)
         compare_host(m, &host, waiting > 0 || open);
+    judge_quotas(m);
     judge_owners(m);
     judge_gated(m);
     if (settled) {
         judge_queue(m);
         judge_hope(m);
+        judge_vain(m);
     }
 }

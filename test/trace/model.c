@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "judge.h"
+#include "settings.h"
 
 void model_wrong(model *m, const char *format, ...)
 {
@@ -17,41 +18,6 @@ void model_wrong(model *m, const char *format, ...)
     va_start(args, format);
     vsnprintf(m->why, sizeof m->why, format, args);
     va_end(args);
-}
-
-model_allocation *model_allocation_find(model *m, uint64_t id)
-{
-    for (unsigned i = 0; id && i < m->n_allocations; i++)
-        if (m->allocations[i].id == id)
-            return &m->allocations[i];
-    return NULL;
-}
-
-model_claim *model_claim_find(model *m, uint64_t gen)
-{
-    for (unsigned i = 0; gen && i < m->n_claims; i++)
-        if (m->claims[i].gen == gen)
-            return &m->claims[i];
-    return NULL;
-}
-
-model_session *model_session_find(model *m, uint64_t id)
-{
-    for (unsigned i = 0; id && i < m->n_sessions; i++)
-        if (m->sessions[i].id == id && m->sessions[i].alive)
-            return &m->sessions[i];
-    return NULL;
-}
-
-chunks_t model_claimed(const model *m, const model_allocation *a, uint32_t host)
-{
-    chunks_t n = 0;
-    for (unsigned i = 0; i < m->n_claims; i++) {
-        const model_claim *k = &m->claims[i];
-        if (k->gen && k->allocation == a->id && k->host == host && k->state != CLAIM_QUARANTINED)
-            n += k->chunks;
-    }
-    return n;
 }
 
 /* ---- the rules of the ledger ---- */
@@ -200,6 +166,9 @@ static void on_allocate(model *m, const core_event *e, const effect_reply *r)
         .min = t->min,
         .waiting = true,
     };
+    strcpy(m->allocations[m->n_allocations - 1].filter, t->filter);
+    if (t->priority > 0 && !s->operator_)
+        model_wrong(m, "a user goes before all others");
 }
 
 static void on_release(model *m, const core_event *e, const effect_reply *r)
@@ -366,7 +335,9 @@ static void on_hello(model *m, const core *c, const event_host_hello *e)
     h->there = h->connected = h->heard = true;
     h->fresh = false;
     h->physical = e->physical;
-    h->total = e->total;
+    h->told = e->total;
+    settings_new_host(m, view.id.v, e->name);
+    settings_count(h);
     strcpy(h->boot, e->boot_id);
 }
 
@@ -451,6 +422,12 @@ static void on_event(model *m, const core *c, const core_event *e, const core_ef
     case EVENT_HOST_SAMPLE:
         judge_sample(m, c, &e->sample);
         return;
+    case EVENT_CONFIG_HOST:
+        settings_host(m, c, &e->config_host);
+        return;
+    case EVENT_CONFIG_USER:
+        settings_user(m, &e->config_user);
+        return;
     case EVENT_SESSION_OPEN:
         on_session_open(m, e, fx);
         return;
@@ -465,7 +442,10 @@ static void on_event(model *m, const core *c, const core_event *e, const core_ef
 
 void model_step(model *m, const core *c, const core_event *e, const core_effects *fx)
 {
+    host_view host;
     on_event(m, c, e, fx);
+    for (uint32_t cursor = 0; view_host(c, &cursor, &host);)
+        m->hosts[host.id.v].lost |= host.state == HOST_LOST;
     for (uint32_t i = 0; i < fx->count; i++) {
         const effect_note *n = &fx->items[i].note;
         if (fx->items[i].kind != EFFECT_NOTE)
@@ -489,10 +469,17 @@ void model_step(model *m, const core *c, const core_event *e, const core_effects
     }
 }
 
+void model_start(model *m, bool tight)
+{
+    *m = (model){.tight = tight};
+    settings_forget(m);
+}
+
 void model_restart(model *m)
 {
+    settings_forget(m);
     for (unsigned i = 0; i < MODEL_HOSTS; i++)
-        m->hosts[i].connected = m->hosts[i].fresh = m->hosts[i].heard = false;
+        m->hosts[i].connected = m->hosts[i].fresh = m->hosts[i].heard = m->hosts[i].lost = false;
     for (unsigned i = 0; i < m->n_claims; i++)
         m->claims[i].resize = 0;
     for (unsigned i = 0; i < m->n_sessions; i++)

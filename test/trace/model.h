@@ -15,12 +15,16 @@
 #define MODEL_SESSIONS    256
 #define MODEL_ALLOCATIONS 1024
 #define MODEL_CLAIMS      2048
+#define MODEL_USERS       8
 
 typedef struct {
-    bool there, connected, fresh, draining;
-    bool heard; /* in this life of the broker */
-    char boot[40];
-    bytes_t physical, total, last_raw, foreign, cover;
+    bool known, there, connected, fresh, draining; /* known: to the books; there: its agent came */
+    bool heard, lost;                              /* in this life of the broker */
+    char name[NAME_MAX_HOST], boot[40];
+    bytes_t physical, told, total, aside, last_raw, foreign, cover;
+    bool configured; /* by its name; else what is given are the defaults */
+    bytes_t given_total, given_aside;
+    char labels[LABELS_MAX];
 } model_host;
 
 typedef struct {
@@ -34,7 +38,8 @@ typedef struct {
     uint32_t user, flags;
     bytes_t chunk;
     chunks_t want, min, first_want;
-    bool waiting, ending;
+    char filter[FILTER_MAX];
+    bool waiting, ending, grew; /* grew: in this step */
     chunks_t held[MODEL_HOSTS], returning[MODEL_HOSTS];
 } model_allocation;
 
@@ -53,9 +58,19 @@ typedef struct {
     unsigned n_allocations;
     model_claim claims[MODEL_CLAIMS]; /* gen 0: over */
     unsigned n_claims;
-    const core *core; /* during a comparison */
-    char why[256];    /* the first thing that was wrong; "" = nothing */
+    event_config_host defaults;
+    bytes_t default_quota;
+    struct {
+        bool configured;
+        bytes_t quota;
+    } users[MODEL_USERS]; /* by the last digits of their number */
+    bool tight;           /* tables are small: not everything that fits can be granted */
+    const core *core;     /* during a comparison */
+    char why[256];        /* the first thing that was wrong; "" = nothing */
 } model;
+
+/* Of an empty core. */
+void model_start(model *m, bool tight);
 
 /* One step of the core, with what came out of it. */
 void model_step(model *m, const core *c, const core_event *e, const core_effects *effects);

@@ -8,15 +8,15 @@
 
 static const char *const host_names[HOSTS] = {"a", "b", "c", "d", "e"};
 
-static const core_limits limits = {.hosts = HOSTS + 1,
-                                   .users = 8,
-                                   .sessions = 64,
-                                   .allocations = 64,
-                                   .holdings = 256,
-                                   .claims = 128,
-                                   .recalls = 64,
-                                   .answers = 2048};
-static const core_timers timers = {.suspect_ms = 20000,
+static const core_limits limits_most = {.hosts = HOSTS + 1,
+                                        .users = 8,
+                                        .sessions = 64,
+                                        .allocations = 64,
+                                        .holdings = 256,
+                                        .claims = 128,
+                                        .recalls = 64,
+                                        .answers = 2048};
+static const core_timers timers = {.suspect_ms = 4000,
                                    .grace_ms = 5000,
                                    .age_guard_ms = 3000,
                                    .notice_ms = 2000,
@@ -66,7 +66,7 @@ static int export_put(void *userdata, const core_record *record)
 static core *core_make(run *r, void *arena)
 {
     core *c = NULL;
-    if (core_init(&c, &limits, &timers, arena, core_arena_size(&limits)) < 0)
+    if (core_init(&c, &r->limits, &timers, arena, core_arena_size(&r->limits)) < 0)
         player_wrong(r, "core_init", "it failed");
     return c;
 }
@@ -202,12 +202,31 @@ void player_restart(run *r)
     r->last.kind = 0;
     model_restart(&r->model);
     player_judge(r, &(core_event){.kind = EVENT_TICK});
+    for (int i = HOSTS + 1; i >= 0; i--) /* the defaults first */
+        if (r->settings[i].name[0])
+            player_step(r, &(core_event){.kind = EVENT_CONFIG_HOST, .config_host = r->settings[i]});
+    for (unsigned i = 0; i < USERS; i++)
+        if (r->user_settings[i].user.v)
+            player_step(r, &(core_event){.kind = EVENT_CONFIG_USER, .config_user = r->user_settings[i]});
 }
 
 core_event player_hello(run *r, unsigned host)
 {
     bytes_t memory = r->agents[host].boots % 2 ? GIB(1) : GIB(4) << (host % 3); /* a machine may come back smaller */
-    return agent_hello(&r->agents[host], host_names[host], memory, r->groups);
+    core_event e = agent_hello(&r->agents[host], host_names[host], memory, r->groups);
+    e.hello.limited = host > 0; /* one in watch mode */
+    return e;
+}
+
+/* Every third run has a table that is too small. */
+static core_limits limits_of(uint64_t seed)
+{
+    core_limits l = limits_most;
+    uint32_t *small[] = {&l.recalls, &l.claims, &l.holdings, &l.allocations};
+    static const uint32_t sizes[] = {3, 4, 8, 6};
+    if (seed % 3 == 0)
+        *small[seed / 3 % 4] = sizes[seed / 3 % 4];
+    return l;
 }
 
 static void *need(void *p, size_t size)
@@ -222,13 +241,16 @@ void player_start(run *r, uint64_t seed)
 {
     run fresh = {.seed = seed, .state = seed * 0x9E3779B97F4A7C15u + 1, .now = 1000};
     size_t effects = EFFECTS_MAX * sizeof *r->effects.items;
-    fresh.arena = need(r->arena, core_arena_size(&limits));
-    fresh.arena_replay = need(r->arena_replay, core_arena_size(&limits));
+    fresh.arena = need(r->arena, core_arena_size(&limits_most));
+    fresh.arena_replay = need(r->arena_replay, core_arena_size(&limits_most));
     fresh.journal = need(r->journal, JOURNAL);
     fresh.effects = (core_effects){.items = need(r->effects.items, effects), .capacity = EFFECTS_MAX};
     memcpy(fresh.notes, r->notes, sizeof fresh.notes);
     fresh.gated = r->gated;
+    fresh.limits = limits_of(seed);
     *r = fresh;
+    model_start(&r->model,
+                r->limits.holdings != limits_most.holdings || r->limits.allocations != limits_most.allocations);
     r->core = core_make(r, r->arena);
     if (core_recover(r->core, r->now, false, &r->effects) < 0)
         player_wrong(r, "core_recover", "it failed");

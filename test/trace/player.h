@@ -9,6 +9,7 @@
 
 #define HOSTS           5
 #define CLIENTS         6
+#define USERS           4    /* three, and what counts for the others */
 #define CLIENT_REQUESTS 4096 /* of one session */
 #define JOURNAL         (8u << 20)
 
@@ -28,6 +29,9 @@ typedef struct {
     unsigned step;
     core *core;
     void *arena, *arena_replay;
+    core_limits limits;
+    event_config_host settings[HOSTS + 2]; /* of each host, of one that never comes, the default ones */
+    event_config_user user_settings[USERS];
     core_effects effects;
     uint8_t *journal;
     size_t journal_size;

@@ -40,6 +40,9 @@ static bool met_everything(const run *r)
         {NOTE_HOST_REBOOTED, "rebooted"},
         {NOTE_HOST_DRAINING, "draining"},
         {NOTE_SESSION_LOST, "session lost"},
+        {NOTE_HOST_LOST, "host lost"},
+        {NOTE_CLAIM_OVER, "claim over"},
+        {NOTE_LIMIT_REACHED, "limit reached"},
     };
     bool all = r->gated > 0;
     printf("claimed while waiting %" PRIu64 ", ", r->gated);
