@@ -22,7 +22,7 @@ static void test_an_empty_world(void **state)
     assert_string_equal(r->broker_id, BENCH_BOOKS);
     assert_int_equal(r->sessions, 1);
     assert_int_equal(r->n_hosts, 1); /* the local one is configured, though its agent has not come */
-    assert_string_equal(r->hosts[0]->state, "lost");
+    assert_string_equal(r->hosts[0]->state, "suspect");
     assert_int_equal(r->hosts[0]->free, 0);
     assert_int_equal(r->n_allocations + r->n_claims + r->n_queue + r->n_recalls + r->n_log, 0);
     bench_leave(&c);
