@@ -119,6 +119,8 @@ static client_plan plan_of(const sim *s, rng *dice)
                                                 : UINT32_MAX;
     p.task_least = US_OF_MS(rng_between(dice, 5, 200));
     p.task_most = p.task_least * rng_between(dice, 1, 30);
+    if (p.kind == CLIENT_SILENT)
+        p.task_least = p.task_most = US_OF_MS(3600000);
     p.leave_shared = rng_chance(dice, 10 * PER_CENT) ? 20 * PER_CENT : 0;
     p.stubborn = rng_chance(dice, 10 * PER_CENT) ? 5 * PER_CENT : 0;
     p.children = rng_chance(dice, 20 * PER_CENT) ? 20 * PER_CENT : 0;
