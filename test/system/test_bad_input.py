@@ -68,6 +68,7 @@ def test_larger_than_the_machine(calm):
     said = refused(calm, ["run", "-m", "1G", "-n", "4", "--", "true"], NEVER)
     assert "3" in said
     said = refused(calm, ["harvest", "-m", "4G", "--", "true", ":::", "1"], NEVER)
+    assert len(said.splitlines()) == 1, "there is nothing to sum up"
     assert "3" in said
 
 

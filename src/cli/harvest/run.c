@@ -412,6 +412,12 @@ static int dry_run(harvest_run *run)
     return run->failure ? run->failure : harvest_exit_code(run->counts.failed);
 }
 
+/* Then what failed is all that is to be said. */
+static bool nothing_ran(const harvest_counts *counts)
+{
+    return counts->done + counts->skipped + counts->failed + counts->stopped == 0;
+}
+
 static int exit_code_of(const harvest_run *run)
 {
     if (run->failure)
@@ -444,7 +450,8 @@ int harvest_run_all(const harvest_options *options, harvest_input *input, harves
         else
             loop(run, signals);
         broker_close(run);
-        if (!run->unread)
+        harvest_report_clear(&run->report);
+        if (!run->unread && !(run->failure && nothing_ran(&run->counts)))
             harvest_report_end(&run->report, &run->counts, harvest_now_ms());
     }
     run_finish(run);
