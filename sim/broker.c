@@ -144,6 +144,7 @@ static int snapshot_record(void *userdata, const core_record *record)
 static int compact(broker_node *b)
 {
     snapshot s = {.store = b->store};
+    b->compactions++;
     sim_say(b->sim, "broker", "the journal becomes a snapshot");
     int r = store_snapshot_begin(b->store);
     if (r == 0)
@@ -212,8 +213,11 @@ static void on_turn(void *context, uint64_t argument)
     if (!turn_end(b))
         return;
     tick_arm(b);
-    if (b->options.check && commits / REPLAY_EVERY != b->commits / REPLAY_EVERY && !broker_replays(b, why, sizeof why))
-        sim_wrong(b->sim, "%s", why);
+    if (b->options.check && commits / REPLAY_EVERY != b->commits / REPLAY_EVERY) {
+        b->replays++;
+        if (!broker_replays(b, why, sizeof why))
+            sim_wrong(b->sim, "%s", why);
+    }
     if (b->crash == CRASH_BETWEEN_TURNS)
         die(b, "the broker is killed", b->crash_down);
 }

@@ -105,7 +105,7 @@ struct broker_node {
     uint32_t crash_waits; /* turns that changed nothing, in which it was no use */
     uint32_t lose;
     bool power_fails;
-    uint64_t steps, commits;
+    uint64_t steps, commits, compactions, replays; /* of all lives */
 };
 
 /* ---- broker.c ---- */
