@@ -142,6 +142,14 @@ void bench_agent(bench *t, bool sampled)
     bench_agent_sample(t, 0);
 }
 
+void bench_open_leased(bench *t, bench_client *c, uint32_t chunks)
+{
+    bench_open(t, "");
+    bench_agent(t, true);
+    bench_join(t, c);
+    assert_int_equal(bench_allocate(t, c, "x", GIB(1), chunks, 0)->status, 0);
+}
+
 /* ---- frames ---- */
 
 void bench_send(channel *c, uint16_t type, uint64_t number, const ProtobufCMessage *m)
@@ -228,6 +236,14 @@ const Granary__AgentClaim *bench_claim(bench *t, bench_client *c, uint64_t alloc
     assert_int_equal(channel_flush(c->channel), 0);
     close(pidfd);
     return bench_order(t, OPEN);
+}
+
+const Granary__AgentClaim *bench_claim_opened(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks)
+{
+    const Granary__AgentClaim *o = bench_claim(t, c, allocation, chunks);
+    bench_answer(t, TYPE(AGENT_OPENED), o->claim, o->tag, 0, "");
+    assert_int_equal(bench_reply(t, c)->status, 0);
+    return o;
 }
 
 void bench_answer(bench *t, uint16_t type, uint64_t claim, uint64_t tag, int status, const char *text)

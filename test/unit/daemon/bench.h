@@ -62,6 +62,9 @@ void bench_leave(bench_client *c); /* without a word */
 void bench_agent(bench *t, bool sampled);
 void bench_agent_sample(bench *t, uint64_t in_use);
 
+/* A broker with no settings of its own, its agent sampled, and a client whose allocation 1 holds `chunks` of 1 GiB. */
+void bench_open_leased(bench *t, bench_client *c, uint32_t chunks);
+
 void bench_send(channel *c, uint16_t type, uint64_t number, const ProtobufCMessage *m);
 /* Sends a body as it is, with a header that is true. */
 void bench_send_raw(channel *c, uint16_t type, const void *body, size_t size);
@@ -80,6 +83,8 @@ const Granary__Reply *bench_release(bench *t, bench_client *c, uint64_t allocati
 
 /* Claims, with our own process; its OPEN has been taken and not been answered. The request's number is c->number. */
 const Granary__AgentClaim *bench_claim(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks);
+/* The same, and it was opened. */
+const Granary__AgentClaim *bench_claim_opened(bench *t, bench_client *c, uint64_t allocation, uint32_t chunks);
 /* The agent's answer. */
 void bench_answer(bench *t, uint16_t type, uint64_t claim, uint64_t tag, int status, const char *text);
 void bench_drained(bench *t, uint64_t claim, uint32_t cause, uint64_t peak);

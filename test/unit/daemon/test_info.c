@@ -127,9 +127,7 @@ static void test_a_claim_that_stays(void **state)
     claim_view v;
     bench_join(&t, &c);
     uint64_t id = bench_allocate(&t, &c, "stays", GIB(1), 1, TERM_STAY)->allocation->id;
-    const Granary__AgentClaim *o = bench_claim(&t, &c, id, 1);
-    bench_answer(&t, TYPE(AGENT_OPENED), o->claim, o->tag, 0, "");
-    assert_int_equal(bench_reply(&t, &c)->status, 0);
+    const Granary__AgentClaim *o = bench_claim_opened(&t, &c, id, 1);
     Granary__Goodbye m = GRANARY__GOODBYE__INIT;
     bench_send(c.channel, TYPE(GOODBYE), ++c.number, &m.base);
     bench_closed(&t, c.channel);

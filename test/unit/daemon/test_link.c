@@ -127,10 +127,7 @@ static void test_an_order_brings_the_process_and_its_answer_is_the_reply(void **
     (void)state;
     bench t;
     bench_client c;
-    bench_open(&t, "");
-    bench_agent(&t, true);
-    bench_join(&t, &c);
-    assert_int_equal(bench_allocate(&t, &c, "x", GIB(1), 2, 0)->status, 0);
+    bench_open_leased(&t, &c, 2);
     const Granary__AgentClaim *o = bench_claim(&t, &c, 1, 2);
     assert_true(t.with_fd);
     assert_int_equal(o->claim, 1);
@@ -158,10 +155,7 @@ static void test_an_answer_to_no_order_says_nothing(void **state)
     (void)state;
     bench t;
     bench_client c;
-    bench_open(&t, "");
-    bench_agent(&t, true);
-    bench_join(&t, &c);
-    assert_int_equal(bench_allocate(&t, &c, "x", GIB(1), 2, 0)->status, 0);
+    bench_open_leased(&t, &c, 2);
     const Granary__AgentClaim *o = bench_claim(&t, &c, 1, 1);
     bench_answer(&t, TYPE(AGENT_OPENED), o->claim, o->tag + 1000, 0, ""); /* a tag that no order had */
     bench_answer(&t, TYPE(AGENT_OPENED), o->claim, o->tag + 1000, STATUS_AGENT, "no");
@@ -182,13 +176,8 @@ static void test_only_an_ending_claim_drains(void **state)
     (void)state;
     bench t;
     bench_client c;
-    bench_open(&t, "");
-    bench_agent(&t, true);
-    bench_join(&t, &c);
-    assert_int_equal(bench_allocate(&t, &c, "x", GIB(1), 2, 0)->status, 0);
-    const Granary__AgentClaim *o = bench_claim(&t, &c, 1, 1);
-    bench_answer(&t, TYPE(AGENT_OPENED), o->claim, o->tag, 0, "");
-    assert_int_equal(bench_reply(&t, &c)->status, 0);
+    bench_open_leased(&t, &c, 2);
+    const Granary__AgentClaim *o = bench_claim_opened(&t, &c, 1, 1);
     bench_drained(&t, o->claim, CAUSE_EXIT, 0); /* a slot between two tasks */
     bench_drained(&t, 777, CAUSE_EXIT, 0);      /* never issued */
     bench_silent(&t, c.channel);
@@ -213,10 +202,7 @@ static void test_what_is_asked_of_a_silent_host(void **state)
     (void)state;
     bench t;
     bench_client c;
-    bench_open(&t, "");
-    bench_agent(&t, true);
-    bench_join(&t, &c);
-    assert_int_equal(bench_allocate(&t, &c, "x", GIB(1), 2, 0)->status, 0);
+    bench_open_leased(&t, &c, 2);
     bench_claim(&t, &c, 1, 1);
     channel_destroy(t.agent);
     t.agent = NULL;

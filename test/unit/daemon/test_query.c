@@ -37,9 +37,7 @@ static void make_world(bench *t, bench_client *pool, bench_client *firm)
     bench_join(t, pool);
     bench_join(t, firm);
     assert_int_equal(bench_allocate(t, pool, "pool", GIB(1), 4, TERM_GROWABLE)->status, 0);
-    const Granary__AgentClaim *o = bench_claim(t, pool, 1, 1);
-    bench_answer(t, TYPE(AGENT_OPENED), o->claim, o->tag, 0, "");
-    assert_int_equal(bench_reply(t, pool)->status, 0);
+    bench_claim_opened(t, pool, 1, 1);
     assert_int_equal(bench_allocate(t, firm, "firm", GIB(2), 1, 0)->status, STATUS_WAITING);
     bench_get(t, pool->channel, TYPE(ASK), &granary__ask__descriptor);
     bench_get(t, pool->channel, TYPE(RECALL), &granary__recall__descriptor); /* the ask has had its time */

@@ -141,10 +141,7 @@ static void test_a_goodbye_ends_it(void **state)
     (void)state;
     bench t;
     bench_client c;
-    bench_open(&t, "");
-    bench_agent(&t, true);
-    bench_join(&t, &c);
-    assert_int_equal(bench_allocate(&t, &c, "mine", GIB(1), 2, 0)->status, 0);
+    bench_open_leased(&t, &c, 2);
     Granary__Goodbye m = GRANARY__GOODBYE__INIT;
     bench_send(c.channel, TYPE(GOODBYE), 2, &m.base);
     bench_closed(&t, c.channel);
