@@ -5,13 +5,10 @@ static void test_hello_in_order(void **state)
 {
     (void)state;
     world w;
-    world_open(&w);
-    host_id h = world_host(&w, "a", GIB(4));
-    session_id s = world_session(&w, 1000, false);
+    host_id h;
+    session_id s;
     allocation_id a;
-    generation g;
-    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
-    world_claim(&w, s, a, h, 2, &g);
+    generation g = world_open_claimed(&w, 2, 0, 2, &h, &s, &a);
     world_hello(&w, "a", "boot-1", GIB(4));
     effect_order all[3];
     uint32_t n = 0;
@@ -57,17 +54,15 @@ static void test_another_boot_ends_claims(void **state)
 {
     (void)state;
     world w;
-    world_open(&w);
-    host_id h = world_host(&w, "a", GIB(4));
-    session_id s = world_session(&w, 1000, false);
+    host_id h;
+    session_id s;
     allocation_id a;
-    generation g;
-    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
-    world_claim(&w, s, a, h, 1, &g);
+    generation g = world_open_claimed(&w, 2, 0, 1, &h, &s, &a);
     world_release(&w, s, a, (recall_id){0}, h, 2);
     assert_int_equal(world_view(&w, h).returning, GIB(1));
     world_hello(&w, "a", "boot-2", GIB(4));
     assert_int_equal(world_push(&w, PUSH_CLAIM_ENDED, 0)->cause, CAUSE_KILLED);
+    assert_int_equal(world_push(&w, PUSH_CLAIM_ENDED, 0)->claim.v, g.v);
     assert_non_null(world_note(&w, NOTE_HOST_REBOOTED));
     assert_null(world_order(&w, ORDER_EXPECT, 0));
     assert_int_equal(world_view(&w, h).returning, 0);

@@ -10,13 +10,10 @@ static void test_reattach_and_grace(void **state)
 {
     (void)state;
     world w;
-    world_open(&w);
-    host_id h = world_host(&w, "a", GIB(4));
-    session_id s = world_session(&w, 1000, false);
+    host_id h;
+    session_id s;
     allocation_id a;
-    generation g;
-    world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a);
-    world_claim(&w, s, a, h, 1, &g);
+    generation g = world_open_claimed(&w, 2, 0, 1, &h, &s, &a);
     world_restart(&w, true);
     core_event e = about(s, EVENT_SESSION_REATTACH, 1001);
     world_step(&w, &e);
@@ -73,13 +70,10 @@ static void test_what_stays(void **state)
 {
     (void)state;
     world w;
-    world_open(&w);
-    host_id h = world_host(&w, "a", GIB(4));
-    session_id s = world_session(&w, 1000, false);
+    host_id h;
+    session_id s;
     allocation_id a;
-    generation g;
-    world_allocate(&w, s, world_terms(GIB(1), 3, 3, TERM_STAY), &a);
-    world_claim(&w, s, a, h, 2, &g);
+    generation g = world_open_claimed(&w, 3, TERM_STAY, 2, &h, &s, &a);
     core_event e = about(s, EVENT_SESSION_END, 1000);
     world_step(&w, &e);
     assert_int_equal(world_order(&w, ORDER_END, 0)->kill, false);

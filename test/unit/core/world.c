@@ -193,6 +193,29 @@ int world_claim(world *w, session_id s, allocation_id a, host_id h, chunks_t n, 
     return world_reply(w)->status;
 }
 
+generation world_open_claimed(world *w, chunks_t want, uint32_t flags, chunks_t n, host_id *ret_host,
+                              session_id *ret_session, allocation_id *ret_allocation)
+{
+    allocation_id a;
+    generation g;
+    world_open(w);
+    *ret_host = world_host(w, "a", GIB(4));
+    *ret_session = world_session(w, 1000, false);
+    assert_int_equal(world_allocate(w, *ret_session, world_terms(GIB(1), want, want, flags), &a), 0);
+    assert_int_equal(world_claim(w, *ret_session, a, *ret_host, n, &g), 0);
+    if (ret_allocation)
+        *ret_allocation = a;
+    return g;
+}
+
+void world_close_claim(world *w, session_id s, generation g, bool kill)
+{
+    core_event e = world_request(w, s, EVENT_CLOSE);
+    e.close.gen = g;
+    e.close.kill = kill;
+    world_step(w, &e);
+}
+
 void world_drained(world *w, host_id h, generation g)
 {
     core_event e = {.kind = EVENT_CLAIM_DRAINED, .use = {.host = h, .gen = g, .peak = 123}};

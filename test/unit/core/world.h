@@ -53,6 +53,10 @@ allocation_terms world_terms(bytes_t chunk_size, chunks_t want, chunks_t min, ui
 int world_allocate(world *w, session_id s, allocation_terms t, allocation_id *ret);
 int world_release(world *w, session_id s, allocation_id a, recall_id r, host_id h, chunks_t n);
 int world_claim(world *w, session_id s, allocation_id a, host_id h, chunks_t n, generation *ret); /* and OPENED */
+/* Opens it with a host "a" of 4 GiB, a session of user 1000, `want` chunks of 1 GiB, a claim of `n` of them. */
+generation world_open_claimed(world *w, chunks_t want, uint32_t flags, chunks_t n, host_id *ret_host,
+                              session_id *ret_session, allocation_id *ret_allocation);
+void world_close_claim(world *w, session_id s, generation g, bool kill);
 void world_answer(world *w, event_kind kind, host_id h, generation g, int status, uint64_t tag);
 void world_drained(world *w, host_id h, generation g);
 
