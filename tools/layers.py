@@ -7,7 +7,8 @@
 Which object belongs to which layer is read from the build's compile_commands.json. For every object:
 symbols that another layer defines, and symbols of libraries, must be allowed for its layer. The core is held
 to more: what it needs from outside itself, also through the parts of base that it reaches, is on a short list,
-so it cannot have a clock, a file or a heap.
+so it cannot have a clock, a file or a heap. The simulator's judges may only look at the core, by its views: they share
+no code with what they judge.
 """
 import argparse
 import json
@@ -90,7 +91,7 @@ def symbols(objects):
     return table
 
 
-def read_build(build, root):
+def read_build(build, root, wanted=layer_of):
     """object path -> (source path relative to the root or build folder, compiled with a sanitizer)."""
     objects = {}
     with open(os.path.join(build, "compile_commands.json")) as f:
@@ -98,7 +99,7 @@ def read_build(build, root):
             source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
             for base in (build, root):
                 relative = os.path.relpath(source, base)
-                if layer_of(relative):
+                if wanted(relative):
                     path = os.path.join(entry["directory"], entry["output"])
                     if os.path.exists(path):
                         objects[path] = (relative, "-fsanitize=" in entry["command"])
@@ -148,6 +149,18 @@ def check_core(objects, table, owners):
     return offences
 
 
+def is_judge(path):
+    return path.startswith("sim/judge")
+
+
+def check_judges(judges, objects):
+    """What judges need of the core are views, which show and decide nothing."""
+    core = {name for path, (defined, _) in symbols(objects).items() if layer_of(objects[path][0]) == "core" for name in defined}
+    return {f"{judges[path][0]}: shares {name}() with the core that it judges"
+            for path, (_, undefined) in symbols(judges).items()
+            for name in undefined if name in core and not name.startswith("view_") and not name.endswith(("_name", "_text"))}
+
+
 def check_includes(root):
     offences = set()
     for folder, _, names in os.walk(os.path.join(root, "src")):
@@ -180,7 +193,7 @@ def include_offence(path, kind, header):
 def check(build, root):
     objects = read_build(build, root)
     layers = {layer_of(source) for source, _ in objects.values()}
-    offences = check_objects(objects) | check_includes(root)
+    offences = check_objects(objects) | check_includes(root) | check_judges(read_build(build, root, is_judge), objects)
     for layer in MAY_USE:
         if layer not in layers:
             offences.add(f"src/{layer}: no built object was found in {build}, so nothing was checked; build first")
@@ -205,6 +218,9 @@ PLANTED = {
     "src/daemon/all.c": ("int store_open(void);\nint daemon_all(void) { return store_open(); }", None),
     "src/agent/books.c": ("int core_step(void);\nint agent_books(void) { return core_step(); }", "uses core_step() of layer core"),
     "src/cli/query.c": ("int frame(void);\nint query(void) { return frame(); }", None),
+    "sim/judge.c": ("int view_host(void);\nint judge(void) { return view_host(); }", None),
+    "sim/judge_step.c": ("int core_step(void);\nint judge_step(void) { return core_step(); }", "shares core_step() with"),
+    "src/core/view.c": ("int view_host(void) { return 1; }", None),
     "src/cli/run.c": ("int frame(void);\nint run(void) { return frame(); }", "uses frame() of layer proto"),
 }
 
