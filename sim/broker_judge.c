@@ -1,10 +1,7 @@
 /*
- * broker_judge.c - what the judges hear of the broker, and two judgements over its own state: core_check() after each
- * step, and the journal that replays to the same bytes (I7).
+ * broker_judge.c - what the judges hear of the broker as it happens, and core_check() after each step.
  */
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/status.h"
 #include "broker_node.h"
@@ -30,29 +27,76 @@ void tell_records(broker_node *b)
     }
 }
 
-/* Moments at which faults like to strike. */
-static const char *const moments[NOTE_KINDS] = {
-    [NOTE_GRANTED] = "grant",
-    [NOTE_GREW] = "grant",
-    [NOTE_RECALL] = "recall",
-    [NOTE_PREFERRED] = "recall",
-    [NOTE_GIVEN] = "given",
-    [NOTE_WITHDRAWN] = "given",
-    [NOTE_CLAIMED] = "claim",
-    [NOTE_CLAIM_ENDED] = "closing",
-    [NOTE_OVERDRAFT] = "overdraft",
-    [NOTE_REVOKED] = "revoke",
-    [NOTE_HOST_SUSPECT] = "host",
-    [NOTE_HOST_UP] = "host",
-    [NOTE_SESSION_DETACHED] = "detached",
-    [NOTE_QUARANTINED] = "closing",
+/* In words; and moments at which faults like to strike. */
+typedef struct {
+    const char *text, *moment;
+} note_row;
+
+static const note_row rows[] = {
+    [NOTE_HOST_UP] = {"host is up", "host"},
+    [NOTE_HOST_SUSPECT] = {"host is suspect", "host"},
+    [NOTE_HOST_LOST] = {"host is lost", "host"},
+    [NOTE_HOST_REBOOTED] = {"host was started anew", "host"},
+    [NOTE_HOST_DRAINING] = {"host is being emptied", "drain"},
+    [NOTE_HOST_DRAINED] = {"host is empty", "drain"},
+    [NOTE_HOST_UNDRAINED] = {"host takes requests again", NULL},
+    [NOTE_OVERDRAFT] = {"foreign memory rose above what is free", "overdraft"},
+    [NOTE_GRANTED] = {"granted", "grant"},
+    [NOTE_QUEUED] = {"waits", NULL},
+    [NOTE_REFUSED] = {"refused", NULL},
+    [NOTE_GREW] = {"grew", "grant"},
+    [NOTE_ENDED] = {"ended", NULL},
+    [NOTE_TIMED_OUT] = {"waited as long as it may", NULL},
+    [NOTE_HELD] = {"memory is held", "grant"},
+    [NOTE_RECALL] = {"chunks are asked back", "recall"},
+    [NOTE_OFFERED] = {"offers", "recall"},
+    [NOTE_PREFERRED] = {"prefers", "recall"},
+    [NOTE_GIVEN] = {"gave back", "recall"},
+    [NOTE_WITHDRAWN] = {"recall withdrawn", "recall"},
+    [NOTE_OVERDUE] = {"recall overdue", "recall"},
+    [NOTE_RECALL_DONE] = {"recall answered", "recall"},
+    [NOTE_REVOKED] = {"taken by force", "revoke"},
+    [NOTE_CLAIMED] = {"claimed", "claim"},
+    [NOTE_CLAIM_ENDED] = {"claim ended", "closing"},
+    [NOTE_QUARANTINED] = {"quarantined", "closing"},
+    [NOTE_UNQUARANTINED] = {"free after all", "closing"},
+    [NOTE_SESSION_DETACHED] = {"session may come back", "detached"},
+    [NOTE_SESSION_LOST] = {"session did not come back", NULL},
+    [NOTE_LIMIT_REACHED] = {"a table is full", NULL},
+    [NOTE_CLAIM_OVER] = {"claim uses more than its size", NULL},
 };
+
+_Static_assert(sizeof rows / sizeof *rows == NOTE_KINDS, "every note has its words");
+
+static void say(const broker_node *b, const effect_note *n)
+{
+    char line[256];
+    host_view h;
+    size_t at = (size_t)snprintf(line, sizeof line, "* %s", rows[n->kind].text);
+    if (n->host.v != HOST_NONE.v && view_host_by_id(b->driver.core, n->host, &h) == 0)
+        at += (size_t)snprintf(line + at, sizeof line - at, ", host %s", h.name);
+    if (n->allocation.v)
+        at += (size_t)snprintf(line + at, sizeof line - at, ", A%" PRIu64, n->allocation.v);
+    if (n->beneficiary.v)
+        at += (size_t)snprintf(line + at, sizeof line - at, " for A%" PRIu64, n->beneficiary.v);
+    if (n->recall.v)
+        at += (size_t)snprintf(line + at, sizeof line - at, ", recall %" PRIu64, n->recall.v);
+    if (n->claim.v)
+        at += (size_t)snprintf(line + at, sizeof line - at, ", g%" PRIu64, n->claim.v);
+    if (n->chunks)
+        at += (size_t)snprintf(line + at, sizeof line - at, ", %" PRIu32 " chunks", n->chunks);
+    if (n->status < 0)
+        snprintf(line + at, sizeof line - at, ", %s", status_name(n->status));
+    sim_say(b->sim, "broker", "%s", line);
+}
 
 static void note_now(broker_node *b, const effect_note *note)
 {
+    if (b->sim->plan.trace)
+        say(b, note);
     judge_note(b->sim->judges, note);
-    if (b->sim->faults && moments[note->kind])
-        faults_moment(b->sim->faults, moments[note->kind]);
+    if (b->sim->faults && rows[note->kind].moment)
+        faults_moment(b->sim->faults, rows[note->kind].moment);
 }
 
 void tell_note(broker_node *b, const effect_note *note)
@@ -86,87 +130,4 @@ void tell_restart(broker_node *b)
     for (uint32_t i = 0; i < b->n_early; i++)
         note_now(b, &b->early[i]);
     b->n_early = 0;
-}
-
-/* ---- the replay ---- */
-
-typedef struct {
-    uint8_t *data;
-    size_t used, size;
-} bytes;
-
-static int bytes_put(void *userdata, const core_record *record)
-{
-    bytes *to = userdata;
-    if (to->size - to->used < RECORD_BYTES_MAX) {
-        to->size = to->size ? 2 * to->size : 65536;
-        to->data = sim_grow(to->data, to->size);
-    }
-    to->used += record_encode(record, to->data + to->used, to->size - to->used);
-    return 0;
-}
-
-static int load(void *userdata, const uint8_t *data, size_t size)
-{
-    core_record r;
-    size_t used;
-    for (size_t at = 0; at < size; at += used) {
-        int status = record_decode(data + at, size - at, &r, &used);
-        if (status == 0)
-            status = core_load(userdata, &r);
-        if (status < 0)
-            return status;
-    }
-    return 0;
-}
-
-/* Names the first record that differs. */
-static bool compare(const bytes *here, const bytes *there, char *why, size_t size)
-{
-    size_t a = 0, b = 0;
-    while (a < here->used && b < there->used) {
-        core_record x = {0}, y = {0};
-        size_t nx = 0, ny = 0;
-        if (record_decode(here->data + a, here->used - a, &x, &nx) < 0 ||
-            record_decode(there->data + b, there->used - b, &y, &ny) < 0 || nx != ny ||
-            memcmp(here->data + a, there->data + b, nx) != 0) {
-            snprintf(why, size,
-                     "the journal replays to another state: record kind %d here, %d there, number %" PRIu64
-                     " here, %" PRIu64 " there",
-                     (int)x.kind, (int)y.kind, x.recall_end.v, y.recall_end.v);
-            return false;
-        }
-        a += nx;
-        b += ny;
-    }
-    if (here->used == there->used)
-        return true;
-    snprintf(why, size, "the journal replays to %s records than there are", a < here->used ? "fewer" : "more");
-    return false;
-}
-
-bool broker_replays(const broker_node *b, char *why, size_t size)
-{
-    if (!b->up)
-        return true;
-    bytes here = {0}, there = {0};
-    core *other = NULL;
-    size_t arena_size = core_arena_size(&b->options.limits);
-    void *arena = aligned_alloc(64, (arena_size + 63) / 64 * 64);
-    int r = arena ? core_init(&other, &b->options.limits, &b->options.timers, arena, arena_size) : STATUS_NO_MEMORY;
-    if (r == 0)
-        r = store_load(b->store, load, other);
-    if (r == 0)
-        r = load(other, b->driver.blob, b->driver.blob_used);
-    if (r == 0)
-        r = core_export(other, bytes_put, &there);
-    if (r == 0)
-        r = core_export(b->driver.core, bytes_put, &here);
-    bool same = r == 0 && compare(&here, &there, why, size);
-    if (r < 0)
-        snprintf(why, size, "the journal does not replay: %s", status_name(r));
-    free(arena);
-    free(here.data);
-    free(there.data);
-    return same;
 }

@@ -1,13 +1,16 @@
 /*
  * broker_node.h - what the files of the broker node share: the process, its connections, what waits for the commit.
  *
- *   broker.c          lives and turns: recovery, steps, commits, ticks, faults
+ *   broker.c          turns: steps, commits, ticks
+ *   broker_life.c     from the disk to a broker that listens, and its end; configuration
+ *   broker_fault.c    crashes, loss of power, a failing disk
  *   broker_peer.c     connections; clients: hello, requests, broken
  *   broker_agent.c    agents: what they say, orders to them, collection
  *   broker_request.c  a client's message becomes an event, or is refused (daemon/requests.c)
  *   broker_reply.c    replies, pushes and welcomes become messages (daemon/replies.c, info.c)
  *   broker_watch.c    whether the process of a client lives
- *   broker_judge.c    what the judges are told; the journal replayed
+ *   broker_journal.c  the journal made a snapshot, and replayed
+ *   broker_judge.c    what the judges are told
  *
  * A turn begins with the first message that arrives (or a tick, or the start) and ends TURN later: all that arrived
  * meanwhile was stepped, now comes one commit, and only then leaves what it justifies.
@@ -112,6 +115,22 @@ struct broker_node {
 /* Sets the clock of this machine, and makes sure that a turn is open. */
 void broker_enter(broker_node *b);
 void broker_step(broker_node *b, const core_event *event);
+
+/* ---- broker_life.c ---- */
+void life_boot(broker_node *b); /* the machine starts: another boot id, and its clock begins anew */
+void life_start_in(broker_node *b, us_t wait);
+/* The process is gone, with all that was not committed. */
+void life_end(broker_node *b, bool polite);
+void life_die(broker_node *b, const char *how, us_t down); /* and comes back */
+
+/* ---- broker_fault.c ---- */
+/* Whether the crash that is planned for the middle of a turn comes in this one. */
+bool crash_fits(broker_node *b, crash_when when);
+/* Whether the letters of one peer leave before the crash. */
+bool crash_spares(broker_node *b);
+
+/* ---- broker_journal.c ---- */
+int journal_compact(broker_node *b); /* as a store's calls */
 
 /* ---- broker_peer.c ---- */
 void peers_listen(broker_node *b);
