@@ -360,16 +360,26 @@ static void add_agent(text *t, const core_event *e)
     }
 }
 
+static void add_where(text *t, host_id host)
+{
+    if (host.v == HOST_NONE.v)
+        add(t, " anywhere");
+    else
+        add(t, " on h%" PRIu32, host.v);
+}
+
 static void add_push(text *t, const effect_push *p)
 {
     add(t, "%s A%" PRIu64, push_names[p->kind], p->allocation.v);
     switch (p->kind) {
     case PUSH_ASK:
-        add(t, " %" PRIu32 " on h%" PRIu32, p->count, p->host.v);
+        add(t, " %" PRIu32, p->count);
+        add_where(t, p->host);
         break;
     case PUSH_RECALL:
-        add(t, " recall %" PRIu64 " %" PRIu32 " on h%" PRIu32 " (%s)", p->recall.v, p->count, p->host.v,
-            recall_reason_name(p->reason));
+        add(t, " recall %" PRIu64 " %" PRIu32, p->recall.v, p->count);
+        add_where(t, p->host);
+        add(t, " (%s)", recall_reason_name(p->reason));
         break;
     case PUSH_PREFER:
         add(t, " recall %" PRIu64, p->recall.v);
