@@ -66,6 +66,7 @@ struct host {
     claim *expect_next;
     bool choice_seen;       /* scratch of one choice */
     bytes_t choice_missing; /* for one chunk more */
+    uint64_t choice_looked; /* the last choice that came to it */
     uint64_t recalled;      /* bytes asked back on exactly this host, not yet answered */
     journal_mark mark;
 };
@@ -247,6 +248,7 @@ typedef struct {
     host *hosts[CHOICE_HOSTS];
     bytes_t costs[CHOICE_HOSTS]; /* of one chunk more there, as counted last; 0 = not possible */
     uint32_t n_hosts;
+    uint64_t looks; /* choices so far */
     pick picks[CHOICE_PICKS];
     uint32_t n_picks;
 } choice;

@@ -37,51 +37,6 @@ static chunks_t need_of(const allocation_terms *t)
 
 /* ---- the hosts that a choice looks at ---- */
 
-/* Could it ever hold a part of the demand that is of use? */
-static bool serves(const demand *d, const host *h)
-{
-    const allocation_terms *t = d->terms;
-    return ledger_placeable(h) && place_accepts(t->filter, h) &&
-           ledger_potential(h) >= t->chunk_size * (t->flags & TERM_ONE_HOST ? d->need : 1);
-}
-
-static void gather(core *c, const demand *d)
-{
-    choice *ch = &c->choice;
-    ch->n_hosts = 0;
-    list_each(a, &c->recallable, allocation, recallable_node)
-    {
-        if (recall_willing(a) == 0)
-            continue;
-        list_each(x, &a->holdings, holding, node)
-        {
-            host *h = x->host;
-            if (h->choice_seen || x->held == 0 || !serves(d, h))
-                continue;
-            if (ch->n_hosts == CHOICE_HOSTS)
-                goto full;
-            h->choice_seen = true;
-            ch->hosts[ch->n_hosts++] = h;
-        }
-    }
-full:
-    /* By id, so that ties end there. */
-    for (uint32_t i = 1; i < ch->n_hosts; i++)
-        for (uint32_t j = i; j > 0 && ch->hosts[j]->id.v < ch->hosts[j - 1]->id.v; j--) {
-            host *t = ch->hosts[j];
-            ch->hosts[j] = ch->hosts[j - 1];
-            ch->hosts[j - 1] = t;
-        }
-}
-
-static void scatter(core *c)
-{
-    for (uint32_t i = 0; i < c->choice.n_hosts; i++)
-        c->choice.hosts[i]->choice_seen = false;
-}
-
-/* ---- the choice for one time ---- */
-
 /* Bytes for the demand on `h` without any recall: free, held for it, and returning in time for nobody else. */
 static bytes_t at_hand(const demand *d, const host *h)
 {
@@ -111,6 +66,58 @@ static bytes_t missing_on(const demand *d, const host *h, bytes_t bytes)
     bytes_t lacks, have = usable(d, h, &lacks);
     return have < bytes ? bytes - have + lacks : 0;
 }
+
+/* Could it hold a part of the demand that is of use, at any time? Others must not take the place of such hosts. */
+static bool serves(core *c, const demand *d, const host *h)
+{
+    const allocation_terms *t = d->terms;
+    bytes_t least = t->chunk_size * (t->flags & TERM_ONE_HOST ? d->need : 1);
+    if (!ledger_placeable(h) || !place_accepts(t->filter, h) || ledger_potential(h) < least)
+        return false;
+    bytes_t missing = missing_on(d, h, least);
+    return missing == 0 || pick_cost(c, d->waiter, h, missing, MS_NEVER) > 0;
+}
+
+static void gather(core *c, const demand *d)
+{
+    choice *ch = &c->choice;
+    ch->n_hosts = 0;
+    ch->looks++;
+    list_each(a, &c->recallable, allocation, recallable_node)
+    {
+        if (recall_willing(a) == 0)
+            continue;
+        list_each(x, &a->holdings, holding, node)
+        {
+            host *h = x->host;
+            if (h->choice_looked == ch->looks || x->held == 0)
+                continue;
+            h->choice_looked = ch->looks;
+            if (!serves(c, d, h))
+                continue;
+            if (ch->n_hosts == CHOICE_HOSTS)
+                goto full;
+            h->choice_seen = true;
+            ch->hosts[ch->n_hosts++] = h;
+        }
+    }
+full:
+    /* By id, so that ties end there. */
+    for (uint32_t i = 1; i < ch->n_hosts; i++)
+        for (uint32_t j = i; j > 0 && ch->hosts[j]->id.v < ch->hosts[j - 1]->id.v; j--) {
+            host *t = ch->hosts[j];
+            ch->hosts[j] = ch->hosts[j - 1];
+            ch->hosts[j - 1] = t;
+        }
+}
+
+static void scatter(core *c)
+{
+    for (uint32_t i = 0; i < c->choice.n_hosts; i++)
+        c->choice.hosts[i]->choice_seen = false;
+}
+
+/* ---- the choice for one time ---- */
 
 /* All on one host: picks the cheapest. */
 static bool try_one(core *c, const demand *d, ms_t by)

@@ -7,7 +7,8 @@
  *   2. with fewest bytes recalled,
  *   3. on the lowest host ids.
  * Free memory counts first, then what is returning already, unless that is late. Without an offer idle chunks count as
- * free now and others as unknown, which is later than every known time. At most CHOICE_HOSTS hosts are considered.
+ * free now and others as unknown, which is later than every known time. At most CHOICE_HOSTS hosts are considered,
+ * all of which could serve a part.
  */
 #ifndef GRANARY_CORE_CHOOSE_H
 #define GRANARY_CORE_CHOOSE_H

@@ -1,4 +1,6 @@
 /* test_choose.c - which chunks are asked back for a waiter: soonest for the whole, fewest bytes, lowest host. */
+#include <stdio.h>
+
 #include "world.h"
 
 #define GIVES (TERM_SHRINKABLE | TERM_RECALLABLE)
@@ -130,10 +132,37 @@ static void test_never_below_min(void **state)
     world_close(&w);
 }
 
+/* Hundreds of hosts that cannot give enough do not hide the one that can. */
+static void test_the_last_of_many_hosts(void **state)
+{
+    (void)state;
+    world w;
+    world_open_with(&w, (core_limits){300, 8, 8, 512, 512, 8, 64, 64});
+    w.quiet = true;
+    session_id s = world_session(&w, 1000, false);
+    const uint32_t flags = TERM_GROWABLE | TERM_RECALLABLE | TERM_ONE_HOST;
+    host_id last = {0};
+    for (uint32_t i = 0; i < 300; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "h%u", i);
+        last = world_host(&w, name, GIB(4));
+        assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 4, i == 299 ? 0 : 3, flags), NULL), 0);
+    }
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(4), 1, 1, 0), NULL), STATUS_WAITING);
+    world_tick(&w, w.timers.ask_ms);
+    const effect_push *p = world_push(&w, PUSH_RECALL, 0);
+    assert_non_null(p);
+    assert_int_equal(p->host.v, last.v);
+    assert_int_equal(p->count, 4);
+    STEP_CHECKED(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_soonest_for_the_whole), cmocka_unit_test(test_fewest_bytes_then_lowest_host),
-        cmocka_unit_test(test_many_small_chunks), cmocka_unit_test(test_never_below_min)};
+        cmocka_unit_test(test_the_last_of_many_hosts), cmocka_unit_test(test_soonest_for_the_whole),
+        cmocka_unit_test(test_fewest_bytes_then_lowest_host), cmocka_unit_test(test_many_small_chunks),
+        cmocka_unit_test(test_never_below_min)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
