@@ -21,7 +21,7 @@ enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
 typedef struct {
     sim_plan plan;
     uint64_t first, count, jobs;
-    bool trace;
+    bool trace, stop;
 } options;
 
 static const char usage[] =
@@ -34,6 +34,7 @@ static const char usage[] =
     "  --seed N, --first N   the (first) seed; default 1\n"
     "  --count N             how many seeds; default 100\n"
     "  --jobs N              how many at once; default: the processors\n"
+    "  --stop                end at the first seed that finds something\n"
     "  --hosts N             machines, 1 to 16; default: thrown\n"
     "  --clients N           clients, 1 to 48; default: thrown\n"
     "  --seconds N           of virtual time in which new things happen, 1 to 86400; default 60\n"
@@ -66,7 +67,7 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
 
 static options parse(int argc, char **argv)
 {
-    enum { SEED, FIRST, COUNT, JOBS, HOSTS, CLIENTS, SECONDS, NO_FAULTS, NO_LIARS, TRACE, HELP };
+    enum { SEED, FIRST, COUNT, JOBS, HOSTS, CLIENTS, SECONDS, NO_FAULTS, NO_LIARS, TRACE, STOP, HELP };
     static const struct option names[] = {{"seed", required_argument, NULL, SEED},
                                           {"first", required_argument, NULL, FIRST},
                                           {"count", required_argument, NULL, COUNT},
@@ -77,6 +78,7 @@ static options parse(int argc, char **argv)
                                           {"no-faults", no_argument, NULL, NO_FAULTS},
                                           {"no-liars", no_argument, NULL, NO_LIARS},
                                           {"trace", no_argument, NULL, TRACE},
+                                          {"stop", no_argument, NULL, STOP},
                                           {"help", no_argument, NULL, HELP},
                                           {NULL, 0, NULL, 0}};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -114,6 +116,9 @@ static options parse(int argc, char **argv)
             break;
         case TRACE:
             o.trace = true;
+            break;
+        case STOP:
+            o.stop = true;
             break;
         case HELP:
             fputs(usage, stdout);
@@ -217,8 +222,8 @@ static int run_many(const options *o)
     sim_outcome sum = {0};
     uint64_t wrong = 0, begun = 0, ended = 0;
     /* In turn: what is printed has the order of the seeds. */
-    while (ended < o->count) {
-        while (begun < o->count && begun - ended < o->jobs) {
+    while (ended < begun || (ended < o->count && !(wrong && o->stop))) {
+        while (begun < o->count && !(wrong && o->stop) && begun - ended < o->jobs) {
             start(&workers[begun % o->jobs], o, o->first + begun);
             begun++;
         }
@@ -227,7 +232,7 @@ static int run_many(const options *o)
     }
     free(workers);
     printf("%" PRIu64 " seeds, %" PRIu64 " wrong; %" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " steps\n",
-           o->count, wrong, sum.events, sum.messages, sum.steps);
+           ended, wrong, sum.events, sum.messages, sum.steps);
     return wrong ? EXIT_WRONG : 0;
 }
 
