@@ -114,11 +114,11 @@ bool claim_sweep(claim *c, bool kill)
             return true;
         }
         c->killed |= kill && c->state == CLAIM_ENDING;
-        if (kill && !by_hand)
-            by_hand = claim_ops(c)->kill(c->group) < 0; /* then by hand, with all members, in the next turn */
-        else if (kill && members_kill(&m) < 0)
+        bool missed = kill && !by_hand && claim_ops(c)->kill(c->group) < 0;
+        if (by_hand && members_kill(&m) < 0)
             claim_notice(c, "warning", "a process could not be killed");
-        watched = m.count > 0 && watch_members(c, &m) == 0;
+        by_hand |= missed; /* with all members, in the next turn */
+        watched = !missed && m.count > 0 && watch_members(c, &m) == 0;
         members_close(&m);
     }
     /* Killed processes may be slow to die, and forks of theirs may have escaped this look. */

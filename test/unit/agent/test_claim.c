@@ -118,6 +118,30 @@ static void end_waits_for_processes_and_refuses_others(void **state)
     assert_int_equal(w->drains[0].generation, 1);
 }
 
+static int no_kill(group *g)
+{
+    (void)g;
+    return STATUS_NOT_FOUND;
+}
+
+/* Version 2 before Linux 5.14 has no file that kills a whole group. */
+static void without_a_kill_for_the_group_members_are_killed(void **state)
+{
+    world *w = *state;
+    backend_ops ops = fake_ops;
+    ops.kill = no_kill;
+    w->fake.base.ops = &ops;
+    opened(w, 1);
+    pid_t pid = entered(w, 1, true);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_EMPTY, .generation = 1});
+    world_until(w, &w->n_answers, 3);
+    assert_int_equal(last_answer(w)->kind, CLAIM_ORDER_EMPTY);
+    siginfo_t info = {0};
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(info.si_status, SIGKILL);
+    w->fake.base.ops = &fake_ops;
+}
+
 static void end_with_kill_says_so(void **state)
 {
     world *w = *state;
@@ -241,6 +265,7 @@ int main(void)
         TEST(orders_wait_in_line_while_a_group_is_emptied),
         TEST(the_line_has_an_end),
         TEST(end_waits_for_processes_and_refuses_others),
+        TEST(without_a_kill_for_the_group_members_are_killed),
         TEST(end_with_kill_says_so),
         TEST(memory_that_stays_withholds_drained),
         TEST(large_chunks_leave_more),
