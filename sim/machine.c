@@ -30,6 +30,7 @@ static void throw_kernel(machine *m)
     m->kills_at_once = rng_chance(&m->dice, 80 * PER_CENT);
     m->has_high = rng_chance(&m->dice, 80 * PER_CENT);
     m->resets_high = rng_chance(&m->dice, 50 * PER_CENT);
+    m->knows_waiting = rng_chance(&m->dice, 50 * PER_CENT);
     m->can_reclaim = rng_chance(&m->dice, 80 * PER_CENT);
 }
 
@@ -304,6 +305,7 @@ void machine_go(machine *m, int32_t pid)
     if (!p || !p->alive || p->runs)
         return;
     p->runs = true;
+    p->exec_until = clock_now(m->sim->clock) + rng_between(&m->dice, 50, 2000);
     p->names = p->group ? p->group->generation : 0;
     if (!p->killed)
         die_at(m, p, p->plan.life);

@@ -1,6 +1,6 @@
 /*
- * machine_inner.h - what the files of a machine share, and what an agent's kernel (kernel_*.c) may do to it. Nobody
- * else includes this.
+ * machine_inner.h - what the files of a machine share, and what what an agent may do to it (standins_*.c, backend.c).
+ * Nobody else includes this.
  */
 #ifndef GRANARY_SIM_MACHINE_INNER_H
 #define GRANARY_SIM_MACHINE_INNER_H
@@ -29,6 +29,7 @@ struct process {
     bool alive, runs, killed, oom;
     machine_group *group;  /* NULL: none, or dead */
     uint64_t in;           /* the last claim that it was in */
+    us_t exec_until;       /* it has no environment until then */
     uint64_t names;        /* the claim in its environment; 0 = none */
     bytes_t anon;          /* charged to `group` */
     bytes_t brought;       /* charged to nobody: from before it entered */
@@ -74,6 +75,7 @@ struct machine {
     bool kills_at_once;  /* version 2: there is cgroup.kill */
     bool resets_high;    /* version 2 can reset the high-water mark */
     bool has_high;       /* version 2 has one */
+    bool knows_waiting;  /* a pidfd tells who waits at a gate */
     bool can_reclaim;    /* memory.reclaim */
     bytes_t in_use;      /* of processes, ghosts and groups, without foreign */
     process **processes; /* all of the run, by number */
