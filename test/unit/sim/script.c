@@ -208,8 +208,13 @@ static void agent_beat(void *context, uint64_t argument)
 
 void script_open(script *t, bool power)
 {
+    script_open_seed(t, power, 7);
+}
+
+void script_open_seed(script *t, bool power, uint64_t seed)
+{
     ears = (script_ears){0};
-    *t = (script){.sim = {.plan = {.seed = 7}, .clock = clock_create(), .n_hosts = 1}};
+    *t = (script){.sim = {.plan = {.seed = seed}, .clock = clock_create(), .n_hosts = 1}};
     t->sim.net = net_create(&t->sim);
     t->sim.machines[0] = machine_create(&t->sim, 0, GIB(16));
     broker_options o = {
@@ -288,6 +293,12 @@ void script_client_finish(script_client *c)
 
 void script_connect(script *t, script_client *c)
 {
+    script_try(t, c);
+    assert_non_null(c->welcome);
+}
+
+void script_try(script *t, script_client *c)
+{
     c->connection = net_connect(t->sim.net, c->name, &(net_end){c, client_arrived, client_broken});
     c->broken = false;
     assert_non_null(c->connection);
@@ -300,7 +311,6 @@ void script_connect(script *t, script_client *c)
     c->welcome = NULL;
     net_send(c->connection, true, m);
     script_run(t, 5);
-    assert_non_null(c->welcome);
 }
 
 void script_send(script_client *c, core_event e)

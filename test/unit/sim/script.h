@@ -57,6 +57,7 @@ typedef struct {
 } script;
 
 void script_open(script *t, bool power);
+void script_open_seed(script *t, bool power, uint64_t seed);
 void script_close(script *t);
 void script_run(script *t, ms_t ms); /* lets so much time pass */
 
@@ -64,6 +65,7 @@ void script_run(script *t, ms_t ms); /* lets so much time pass */
 void script_client_init(script *t, script_client *c, const char *name, uint32_t uid);
 void script_client_finish(script_client *c);
 void script_connect(script *t, script_client *c); /* hello; waits for the welcome */
+void script_try(script *t, script_client *c);     /* the same, though it may fail */
 /* The next request; waits for what comes back. */
 const message *script_ask(script *t, script_client *c, core_event e);
 /* The same, without waiting. */
