@@ -66,17 +66,17 @@ static bool turn_end(broker_node *b)
 {
     do {
         if (crash_fits(b, CRASH_BEFORE_COMMIT)) {
-            life_die(b, "the broker is killed before its commit", b->crash_down);
+            broker_die(b, "the broker is killed before its commit", b->crash_down);
             return false;
         }
         bool after = crash_fits(b, CRASH_AFTER_COMMIT);
         if (commit(b) < 0) {
-            life_die(b, "the journal cannot be written: the broker ends", rng_between(&b->dice, 1000, RESTART_MOST));
+            broker_die(b, "the journal cannot be written: the broker ends", rng_between(&b->dice, 1000, RESTART_MOST));
             return false;
         }
         letters_send(b, after ? crash_spares : NULL);
         if (after) {
-            life_die(b, "the broker is killed after its commit, while it sends", b->crash_down);
+            broker_die(b, "the broker is killed after its commit, while it sends", b->crash_down);
             return false;
         }
     } while (peers_reap(b));
@@ -100,7 +100,7 @@ static void on_turn(void *context, uint64_t argument)
             sim_wrong(b->sim, "%s", why);
     }
     if (b->crash == CRASH_BETWEEN_TURNS)
-        life_die(b, "the broker is killed", b->crash_down);
+        broker_die(b, "the broker is killed", b->crash_down);
 }
 
 /* ---- life ---- */
@@ -116,8 +116,8 @@ broker_node *broker_create(sim *s, const broker_options *o)
         fprintf(stderr, "granary-sim: no memory left\n");
         exit(1);
     }
-    life_boot(b);
-    life_start_in(b, 0); /* when everybody else is made */
+    broker_boot(b);
+    broker_start_in(b, 0); /* when everybody else is made */
     return b;
 }
 
@@ -126,7 +126,7 @@ void broker_destroy(broker_node *b)
     if (!b)
         return;
     if (b->up)
-        life_end(b, true);
+        broker_end(b, true);
     clock_cancel(b->sim->clock, &b->start);
     clock_cancel(b->sim->clock, &b->fall);
     store_close(b->store);

@@ -29,7 +29,7 @@ static void fall(void *context, uint64_t argument)
     b->fall = 0;
     if (!b->power_fails) {
         if (b->up && !b->turn)
-            life_die(b, "the broker is killed", b->crash_down);
+            broker_die(b, "the broker is killed", b->crash_down);
         return; /* else at the end of the turn */
     }
     b->power_fails = false;
@@ -38,10 +38,10 @@ static void fall(void *context, uint64_t argument)
     sim_say(b->sim, "broker", "its machine loses power: %llu commits are lost%s; it comes back in %llu ms",
             (unsigned long long)lost, torn ? ", one of them torn" : "", (unsigned long long)(b->crash_down / 1000));
     if (b->up)
-        life_end(b, false);
+        broker_end(b, false);
     judge_lost_tail(b->sim->judges, lost);
-    life_boot(b);
-    life_start_in(b, b->crash_down);
+    broker_boot(b);
+    broker_start_in(b, b->crash_down);
 }
 
 void broker_crash(broker_node *b, crash_when when, us_t down)

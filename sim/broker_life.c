@@ -184,13 +184,13 @@ static void start(void *context, uint64_t argument)
     b->collect = clock_at(b->sim->clock, clock_now(b->sim->clock) + COLLECT, on_collect, b, 0);
 }
 
-void life_start_in(broker_node *b, us_t wait)
+void broker_start_in(broker_node *b, us_t wait)
 {
     clock_cancel(b->sim->clock, &b->start);
     b->start = clock_at(b->sim->clock, clock_now(b->sim->clock) + wait, start, b, 0);
 }
 
-void life_boot(broker_node *b)
+void broker_boot(broker_node *b)
 {
     b->boot++;
     snprintf(b->boot_id, sizeof b->boot_id, "broker-boot-%u", b->boot);
@@ -199,7 +199,7 @@ void life_boot(broker_node *b)
 
 /* ---- the end ---- */
 
-void life_end(broker_node *b, bool polite)
+void broker_end(broker_node *b, bool polite)
 {
     b->up = false;
     clock_cancel(b->sim->clock, &b->turn);
@@ -215,9 +215,9 @@ void life_end(broker_node *b, bool polite)
     b->crash = 0;
 }
 
-void life_die(broker_node *b, const char *how, us_t down)
+void broker_die(broker_node *b, const char *how, us_t down)
 {
     sim_say(b->sim, "broker", "%s; it comes back in %llu ms", how, (unsigned long long)(down / 1000));
-    life_end(b, true);
-    life_start_in(b, down);
+    broker_end(b, true);
+    broker_start_in(b, down);
 }

@@ -117,11 +117,11 @@ void broker_enter(broker_node *b);
 void broker_step(broker_node *b, const core_event *event);
 
 /* ---- broker_life.c ---- */
-void life_boot(broker_node *b); /* the machine starts: another boot id, and its clock begins anew */
-void life_start_in(broker_node *b, us_t wait);
+void broker_boot(broker_node *b); /* the machine starts: another boot id, and its clock begins anew */
+void broker_start_in(broker_node *b, us_t wait);
 /* The process is gone, with all that was not committed. */
-void life_end(broker_node *b, bool polite);
-void life_die(broker_node *b, const char *how, us_t down); /* and comes back */
+void broker_end(broker_node *b, bool polite);
+void broker_die(broker_node *b, const char *how, us_t down); /* and comes back */
 
 /* ---- broker_fault.c ---- */
 /* Whether the crash that is planned for the middle of a turn comes in this one. */
