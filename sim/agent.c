@@ -284,11 +284,11 @@ static void stop(agent_node *a, bool polite)
     clock_cancel(a->sim->clock, &a->sample);
     clock_cancel(a->sim->clock, &a->collect);
     a->welcomed = false;
-    life_end(a->life, polite);
-    a->life = NULL;
     if (a->link)
         net_close(a->link, true, polite);
     a->link = NULL;
+    life_end(a->life, polite);
+    a->life = NULL;
 }
 
 void agent_destroy(agent_node *a)

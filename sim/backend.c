@@ -65,6 +65,8 @@ static int open_one(backend *b, uint64_t gen, bytes_t limit, bool make, group **
     bool made = !truth && make;
     if (!truth && !make)
         return STATUS_NOT_FOUND;
+    if (machine_refuses(m))
+        return STATUS_SYSTEM;
     if (made)
         truth = machine_group_make(m, gen, limit);
     open_group *g = sim_alloc(sizeof *g);
@@ -105,6 +107,8 @@ static int attach(group *base, pid_t pid)
         return STATUS_NOT_FOUND;
     if (!p || !p->alive)
         return STATUS_DEAD;
+    if (machine_refuses(machine_of(base)))
+        return STATUS_SYSTEM;
     machine_group_enter(machine_of(base), truth, p);
     return 0;
 }
@@ -184,12 +188,19 @@ static int task_end(group *base, bool *ret_oom, bytes_t *ret_ceiling)
     return 0;
 }
 
+static bool can_drop(const machine *m)
+{
+    return m->how == ENFORCE_V1 || m->can_reclaim;
+}
+
 static int limit(group *base, bytes_t wanted)
 {
     machine_group *truth = truth_of(base);
     if (!truth)
         return STATUS_NOT_FOUND;
-    if (machine_group_charged(truth) > wanted)
+    if (machine_refuses(machine_of(base)))
+        return STATUS_SYSTEM;
+    if (machine_group_charged(truth) > wanted && can_drop(machine_of(base)))
         machine_group_drop(machine_of(base), truth);
     if (machine_group_charged(truth) > wanted)
         return STATUS_STATE;
@@ -200,7 +211,7 @@ static int limit(group *base, bytes_t wanted)
 static int reclaim_open(group *base, int *ret)
 {
     const machine *m = machine_of(base);
-    if (!truth_of(base) || (m->how == ENFORCE_V2 && !m->can_reclaim))
+    if (!truth_of(base) || !can_drop(m))
         return STATUS_SYSTEM;
     *ret = descriptor_of_reclaim(((open_group *)base)->folder);
     return 0;

@@ -32,6 +32,12 @@ static void throw_kernel(machine *m)
     m->resets_high = rng_chance(&m->dice, 50 * PER_CENT);
     m->knows_waiting = rng_chance(&m->dice, 50 * PER_CENT);
     m->can_reclaim = rng_chance(&m->dice, 80 * PER_CENT);
+    m->refuses = rng_chance(&m->dice, 10 * PER_CENT) ? 2 * PER_CENT : 0;
+}
+
+bool machine_refuses(machine *m)
+{
+    return m->refuses && m->sim->plan.faults && !m->sim->settling && rng_chance(&m->dice, m->refuses);
 }
 
 static void name_boot(machine *m)

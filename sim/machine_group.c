@@ -142,6 +142,14 @@ void machine_group_enter(machine *m, machine_group *g, process *p)
         tell(m, g, GROUP_POPULATED);
 }
 
+/* Page cache makes room; the high-water mark follows. */
+static void mark(machine_group *g)
+{
+    bytes_t room = g->limit > g->used ? g->limit - g->used : 0;
+    g->cache = g->cache < room ? g->cache : room;
+    g->high = machine_group_charged(g) > g->high ? machine_group_charged(g) : g->high;
+}
+
 /* What the kernel keeps of a task's files after it. */
 static void leave_dirt(machine *m, machine_group *g)
 {
@@ -153,11 +161,10 @@ static void leave_dirt(machine *m, machine_group *g)
         g->droppable += more;
         g->used += more;
         m->in_use += more;
-        room -= more;
     }
     if (rng_chance(&m->dice, 30 * PER_CENT))
-        g->cache = rng_below(&m->dice, (room < MIB(64) ? room : MIB(64)) + 1);
-    g->high = machine_group_charged(g) > g->high ? machine_group_charged(g) : g->high;
+        g->cache = rng_below(&m->dice, MIB(64));
+    mark(g);
 }
 
 void machine_group_leave(machine *m, process *p)
@@ -208,6 +215,8 @@ static void on_oom(void *context, uint64_t folder)
     machine_group *g = machine_group_of(m, folder);
     process *victim = NULL;
     g->oom = 0;
+    if (g->used + g->wanted <= g->limit)
+        return; /* somebody's memory came free meanwhile */
     for (uint32_t i = 0; i < m->n_living; i++) {
         process *p = m->living[i];
         if (p->group == g && !p->killed && (!victim || p->anon > victim->anon))
@@ -217,7 +226,7 @@ static void on_oom(void *context, uint64_t folder)
         oom_kill(m, g, victim);
 }
 
-static void run_out(machine *m, machine_group *g)
+static void run_out(machine *m, machine_group *g, bytes_t wanted)
 {
     bool one_dies = g->oom != 0, somebody = false;
     for (uint32_t i = 0; i < m->n_living; i++) {
@@ -228,6 +237,7 @@ static void run_out(machine *m, machine_group *g)
     if (one_dies || !somebody)
         return; /* what it has comes free first */
     if (m->how == ENFORCE_V1) {
+        g->wanted = wanted;
         g->oom =
             clock_at(m->sim->clock, clock_now(m->sim->clock) + rng_between(&m->dice, 50, 5000), on_oom, m, g->folder);
     } else {
@@ -244,16 +254,17 @@ bool machine_charge(machine *m, process *p, bytes_t bytes)
     if (g && g->used + bytes > g->limit) {
         machine_group_drop(m, g);
         if (g->used + bytes > g->limit) {
-            run_out(m, g);
+            run_out(m, g, bytes);
             return false;
         }
+        if (m->how == ENFORCE_V2)
+            tell(m, g, GROUP_MEMORY); /* it came near; nobody was killed */
     }
     m->in_use += bytes;
     if (!g)
         return true;
     g->used += bytes;
-    g->cache = g->cache < g->limit - g->used ? g->cache : g->limit - g->used;
-    g->high = machine_group_charged(g) > g->high ? machine_group_charged(g) : g->high;
+    mark(g);
     return true;
 }
 

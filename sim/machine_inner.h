@@ -60,6 +60,7 @@ struct machine_group {
     uint32_t processes;
     uint64_t kills;  /* for want of memory, ever */
     us_t busy_until; /* cannot be removed before */
+    bytes_t wanted;  /* that its limit did not allow */
     clock_job oom;   /* version 1: a kill is on its way */
 };
 
@@ -72,6 +73,7 @@ struct machine {
     bytes_t physical, total, foreign;
     uint32_t cores;
     enforcement how;
+    uint32_t refuses;    /* of orders to its kernel, per million, while things go wrong */
     bool kills_at_once;  /* version 2: there is cgroup.kill */
     bool resets_high;    /* version 2 can reset the high-water mark */
     bool has_high;       /* version 2 has one */
@@ -91,6 +93,7 @@ struct machine {
 /* machine.c */
 process *machine_find(const machine *m, int32_t pid); /* NULL: never was */
 void machine_kill_one(machine *m, process *p, const char *by);
+bool machine_refuses(machine *m);                           /* the kernel, this time */
 void machine_listen(machine *m, const machine_listener *l); /* NULL: nobody */
 process *machine_child(machine *m, process *parent);
 

@@ -307,6 +307,76 @@ static void who_may_not_enter(void **state)
     }
 }
 
+/*
+ * A program that ran before is counted with what it brought; and where membership goes by names, of which it has none,
+ * the next agent knows it by its pid and start.
+ */
+static void a_program_that_runs_already(void **state)
+{
+    (void)state;
+    FOR_EACH_KIND(how, seed)
+    {
+        world *w = world_ready(seed, (enforcement)how);
+        int32_t pid = world_process(w, (process_plan){.from = MIB(50), .to = MIB(50)});
+        machine_go(w->m, pid);
+        world_run(w, SECOND);
+        effect_order o = {.kind = ORDER_OPEN, .gen = {1}, .handle = agent_handle(w->m, pid), .running = true};
+        assert_int_equal(world_order(w, o), STATUS_OK);
+        claim_root root = w->answer.root;
+        assert_int_equal(root.pid, how == ENFORCE_WATCH ? pid : 0);
+        o.gen.v = 2;
+        assert_int_equal(world_order(w, o), STATUS_CLAIMED);
+        assert_int_equal(w->answer.other.v, 1);
+        agent_crash(w->a, SECOND);
+        uint32_t hellos = w->n_hellos, samples = w->n_samples;
+        world_until(w, w->n_hellos > hellos);
+        world_say(w, (effect_order){.kind = ORDER_WELCOME, .gen = {2}});
+        world_say(w, (effect_order){.kind = ORDER_EXPECT, .gen = {1}, .root = root});
+        world_say(w, (effect_order){.kind = ORDER_READY});
+        world_until(w, w->n_samples > samples);
+        assert_int_equal(w->use.used, MIB(50));
+        assert_int_equal(w->use.processes, 1);
+        assert_int_equal(w->sample.in_use, MIB(50));
+        world_say(w, (effect_order){.kind = ORDER_END, .gen = {1}, .kill = true});
+        world_until(w, w->n_drains == 1);
+        assert_int_equal(w->gone_pid, pid);
+        world_destroy(w);
+    }
+}
+
+/* What was said between the same two moments, by one seed. */
+static uint64_t hash_of(uint64_t seed)
+{
+    world *w = world_create(seed);
+    w->s.plan.faults = true;
+    w->a = agent_create(&w->s, w->m);
+    world_link(w, 0, 0);
+    for (uint32_t i = 1; i <= 8; i++) {
+        int32_t pid = world_process(w, (process_plan){.from = MIB(10 * i), .to = MIB(20 * i), .grow = SECOND});
+        world_say(w, (effect_order){.kind = ORDER_OPEN, .gen = {i}, .handle = agent_handle(w->m, pid)});
+        world_run(w, SECOND / 3);
+        machine_go(w->m, pid);
+        if (i == 5) {
+            agent_crash(w->a, SECOND);
+            world_link(w, i, 4);
+        }
+        world_say(w, (effect_order){.kind = ORDER_END, .gen = {i / 2 + 1}, .kill = true});
+    }
+    world_run(w, 5 * SECOND);
+    uint64_t hash = w->s.hash;
+    world_destroy(w);
+    return hash;
+}
+
+static void the_same_seed_is_the_same_run(void **state)
+{
+    (void)state;
+    uint64_t first = hash_of(1);
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        assert_true(hash_of(seed) == hash_of(seed));
+    assert_true(hash_of(2) != first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +394,8 @@ int main(void)
         cmocka_unit_test(nothing_opens_too_early),
         cmocka_unit_test(a_lost_group_is_made_again),
         cmocka_unit_test(who_may_not_enter),
+        cmocka_unit_test(a_program_that_runs_already),
+        cmocka_unit_test(the_same_seed_is_the_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
