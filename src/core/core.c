@@ -14,6 +14,7 @@
 #include "core/step.h"
 #include "core/supply.h"
 #include "core/trouble.h"
+#include "core/verify.h"
 
 /* A holding's key has 20 bits for the host. */
 #define HOSTS_MAX (1u << 20)
@@ -122,6 +123,12 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
 
 /* ---- recovery ---- */
 
+/* The moment `span` after `now`, before MS_NEVER whatever they are. */
+static ms_t ms_after(ms_t now, ms_t span)
+{
+    return span < MS_NEVER - 1 - now ? now + span : MS_NEVER - 1;
+}
+
 /* Another boot: the clock began anew, so every span begins anew. */
 static void rearm(core *c)
 {
@@ -130,7 +137,7 @@ static void rearm(core *c)
         a->since = c->now;
         mark_terms(c, a);
         if (a->state == ALLOCATION_WAITING && a->wait_until != MS_NEVER) {
-            a->wait_until = c->now + a->terms.wait_ms;
+            a->wait_until = ms_after(c->now, a->terms.wait_ms);
             heap_set(&c->deadlines, &a->due, a->wait_until);
         }
         list_each(x, &a->holdings, holding, node)
@@ -153,7 +160,7 @@ static void rearm(core *c)
     {
         if (r->due.pos == 0)
             continue;
-        r->r.deadline = c->now + r->allocation->terms.notice_ms;
+        r->r.deadline = ms_after(c->now, r->allocation->terms.notice_ms);
         heap_set(&c->deadlines, &r->due, r->r.deadline);
         mark_recall(c, r);
     }
@@ -164,6 +171,8 @@ int core_recover(core *c, ms_t now, bool same_boot, core_effects *effects)
     if (!c || c->recovered || !effects || effects->capacity < EFFECTS_MAX)
         return STATUS_INVALID;
     c->recovered = true;
+    if (verify_books(c) != STATUS_OK)
+        return STATUS_CORRUPT;
     list_each(r, &c->recall_list, recall, node) if (recall_recover(c, r) != STATUS_OK) return STATUS_CORRUPT;
     step_begin(c, now, effects);
     list_each(s, &c->session_list, session, node) if (s->state == SESSION_ATTACHED || !same_boot)

@@ -54,7 +54,8 @@ int core_load(core *core, const core_record *record);
 /*
  * Ends loading. `same_boot`: the deadlines in the records are of this boot of the broker's
  * machine; else each is armed anew with its whole span. Sessions become detached with a grace;
- * every host is suspect until its agent says hello.
+ * every host is suspect until its agent says hello. Errors: STATUS_INVALID; STATUS_CORRUPT when the
+ * records together make no books: the core is good for nothing then.
  */
 int core_recover(core *core, ms_t now, bool same_boot, core_effects *effects);
 

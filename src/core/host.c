@@ -159,15 +159,15 @@ void host_on_hello(core *c, const event_host_hello *e)
         return;
     }
     for (uint32_t i = 0; i < e->n_groups; i++)
-        if (e->groups[i].v > c->counters.generation) {
+        if (e->groups[i].v > c->counters.generation && e->groups[i].v < NUMBER_MAX) {
             /* Issued and lost with the journal's tail: never again. */
             c->counters.generation = e->groups[i].v;
             c->counters_dirty = true;
         }
     memcpy(h->next_boot_id, e->boot_id, sizeof(h->next_boot_id));
     c->doubt |= h->told_total == 0; /* the first of all: until now everything was hoped for */
-    h->physical = e->physical;
-    h->told_total = e->total < e->physical ? e->total : e->physical;
+    h->physical = e->physical < HOST_BYTES_MAX ? e->physical : HOST_BYTES_MAX;
+    h->told_total = e->total < h->physical ? e->total : h->physical;
     h->told_cores = e->cores;
     h->cores = h->config_cores ? h->config_cores : e->cores;
     h->limited = e->limited;
@@ -224,7 +224,8 @@ void host_on_sample(core *c, const event_host_sample *e)
     host *h = &c->hosts[e->host.v];
     bytes_t foreign = h->foreign;
     bool fresh = h->fresh;
-    ledger_sample(c, h, e->in_use > e->claims_used ? e->in_use - e->claims_used : 0);
+    bytes_t raw = e->in_use > e->claims_used ? e->in_use - e->claims_used : 0;
+    ledger_sample(c, h, raw < HOST_BYTES_MAX ? raw : HOST_BYTES_MAX);
     gather_again(c, h);
     if (h->foreign != foreign || !fresh)
         c->changed = true;

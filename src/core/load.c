@@ -25,8 +25,17 @@ static void raise_to(uint64_t *counter, uint64_t n)
         *counter = n;
 }
 
+/* A number that was issued. */
+static bool issued(uint64_t n)
+{
+    return n > 0 && n < NUMBER_MAX;
+}
+
 static int load_counters(core *c, const record_counters *r)
 {
+    if (r->allocation >= NUMBER_MAX || r->session >= NUMBER_MAX || r->recall >= NUMBER_MAX ||
+        r->generation >= NUMBER_MAX)
+        return STATUS_CORRUPT;
     raise_to(&c->counters.allocation, r->allocation);
     raise_to(&c->counters.session, r->session);
     raise_to(&c->counters.recall, r->recall);
@@ -38,6 +47,8 @@ static int load_host(core *c, const record_host *r)
 {
     if (r->id.v >= c->limits.hosts)
         return STATUS_LIMIT;
+    if (r->name[0] == 0 || r->total > HOST_BYTES_MAX)
+        return STATUS_CORRUPT;
     return host_restore(c, r) ? STATUS_OK : STATUS_CORRUPT;
 }
 
@@ -47,7 +58,7 @@ static int load_session(core *c, const record_session *r)
     user *u = user_get(c, r->user);
     if (!u)
         return STATUS_LIMIT;
-    if (r->id.v == 0 || (s && s->user != u))
+    if (!issued(r->id.v) || (s && s->user != u))
         return STATUS_CORRUPT;
     if (!s && !(s = session_create(c, r->id, u)))
         return STATUS_LIMIT;
@@ -97,8 +108,9 @@ static int load_terms(core *c, const record_allocation *r)
     bytes_t all;
     if (!u)
         return STATUS_LIMIT;
-    if (r->id.v == 0 || r->terms.chunk_size == 0 ||
-        __builtin_mul_overflow(r->terms.chunk_size, (bytes_t)r->terms.want, &all) || (a && a->user != u))
+    if (!issued(r->id.v) || r->terms.chunk_size == 0 || (owner && owner->user != u) ||
+        __builtin_mul_overflow(r->terms.chunk_size, (bytes_t)r->terms.want, &all) || all > INT64_MAX ||
+        r->terms.min > r->terms.want || (a && a->user != u))
         return STATUS_CORRUPT;
     if (!a && !(a = allocation_create(c, r->id, NULL, u, &r->terms)))
         return STATUS_LIMIT;
@@ -162,6 +174,12 @@ static int load_allocation_end(core *c, allocation_id id)
     return STATUS_OK;
 }
 
+/* A column with this change is of a size that books can have: those of one step come in any order. */
+static bool column_fits(bytes_t sum, bytes_t before, bytes_t after)
+{
+    return after <= HOST_BYTES_MAX && sum - before + after <= 4 * HOST_BYTES_MAX;
+}
+
 static int load_holding(core *c, const record_holding *r)
 {
     allocation *a = allocation_find(c, r->allocation);
@@ -172,6 +190,9 @@ static int load_holding(core *c, const record_holding *r)
     holding *x = holding_get(c, a, &c->hosts[r->host.v]);
     if (!x)
         return STATUS_LIMIT;
+    if (!column_fits(x->host->granted, chunk_bytes(a, x->held), chunk_bytes(a, r->held)) ||
+        !column_fits(x->host->returning, chunk_bytes(a, x->returning), chunk_bytes(a, r->returning)))
+        return STATUS_CORRUPT;
     holding_restore(c, x, r->held, r->returning, r->returning_until);
     x->mark.recorded = chunks != 0;
     holding_tidy(c, x);
@@ -196,9 +217,10 @@ static int load_claim(core *c, const record_claim *r)
     claim *k = claim_find(c, r->gen);
     allocation *a = allocation_find(c, r->allocation);
     bytes_t all;
-    if (!a || r->gen.v == 0 || r->host.v >= c->n_hosts || (r->chunks == 0 && a->gated && a->gated != k) ||
+    if (!a || !issued(r->gen.v) || r->host.v >= c->n_hosts || (r->chunks == 0 && a->gated && a->gated != k) ||
         (k && (k->allocation != a || k->host->id.v != r->host.v || r->state < k->state)) ||
-        __builtin_mul_overflow(a->terms.chunk_size, (bytes_t)r->chunks, &all))
+        __builtin_mul_overflow(a->terms.chunk_size, (bytes_t)r->chunks, &all) ||
+        !column_fits(c->hosts[r->host.v].quarantine, 0, all))
         return STATUS_CORRUPT;
     if (k)
         claim_count(c, k, false);
@@ -246,7 +268,7 @@ static int load_recall(core *c, const record_recall *r)
     allocation *a = allocation_find(c, r->allocation);
     recall *old = recall_find(c, r->id);
     uint64_t answered = (uint64_t)r->released + r->withdrawn + r->revoked;
-    if (!a || r->id.v == 0 || answered > r->asked || r->asked == 0 || (old && old->allocation != a) ||
+    if (!a || !issued(r->id.v) || answered > r->asked || r->asked == 0 || (old && old->allocation != a) ||
         (r->host.v != HOST_NONE.v && r->host.v >= c->n_hosts))
         return STATUS_CORRUPT;
     if (old)

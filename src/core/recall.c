@@ -81,7 +81,8 @@ static void count(core *c, recall *r, chunks_t n, bool add)
 int recall_recover(core *c, recall *r)
 {
     chunks_t left = recall_left(r);
-    if (left && r->host && !holding_find(c, r->allocation, r->host))
+    const holding *from = left && r->host ? holding_find(c, r->allocation, r->host) : NULL;
+    if (left && r->host && (!from || left > from->held || from->asked > from->held - left))
         return STATUS_CORRUPT;
     count(c, r, left, true);
     allocation *whom = allocation_find(c, r->r.beneficiary);

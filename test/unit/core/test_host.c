@@ -92,10 +92,39 @@ static void test_full_table_and_bad_names(void **state)
     world_close(&w);
 }
 
+/* An agent that tells nonsense may not stop the broker: its numbers are bounded before they are added. */
+static void test_numbers_without_measure(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    generation g;
+    assert_int_equal(world_allocate(&w, s, world_terms(GIB(1), 2, 2, 0), &a), 0);
+    world_sample(&w, h, UINT64_MAX, 0);
+    world_sample(&w, h, UINT64_MAX, 0); /* a rise counts after two */
+    assert_int_equal(world_view(&w, h).free, 0);
+    assert_int_equal(world_view(&w, h).foreign, HOST_BYTES_MAX);
+    generation groups[] = {{UINT64_MAX}, {NUMBER_MAX}, {NUMBER_MAX - 1000}};
+    core_event e = {.kind = EVENT_HOST_HELLO, .hello = {.name = "a", .boot_id = "boot-1", .limited = true}};
+    e.hello.physical = e.hello.total = UINT64_MAX;
+    e.hello.groups = groups;
+    e.hello.n_groups = 3;
+    world_step(&w, &e);
+    world_sample(&w, h, 0, 0);
+    assert_int_equal(world_view(&w, h).total, HOST_BYTES_MAX);
+    world_claim(&w, s, a, h, 1, &g);
+    assert_int_equal(g.v, NUMBER_MAX - 999); /* above what may have been issued; what never was does not count */
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_hello_in_order), cmocka_unit_test(test_silence),
                                        cmocka_unit_test(test_another_boot_ends_claims),
-                                       cmocka_unit_test(test_full_table_and_bad_names)};
+                                       cmocka_unit_test(test_full_table_and_bad_names),
+                                       cmocka_unit_test(test_numbers_without_measure)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,6 +34,11 @@ static void test_contradictions(void **state)
         {.kind = RECORD_RECALL_END, .recall_end = {1}},
         {.kind = RECORD_ANSWER, .answer = {.session = {1}}},
         {.kind = RECORD_HOST, .host = {.id = {1}, .name = "b"}}, /* host 0 comes first */
+        {.kind = RECORD_HOST, .host = {.id = {0}}},              /* no name */
+        {.kind = RECORD_HOST, .host = {.id = {0}, .name = "a", .total = UINT64_MAX}},
+        {.kind = RECORD_COUNTERS, .counters = {.generation = UINT64_MAX}}, /* none could follow */
+        {.kind = RECORD_SESSION, .session = {.id = {UINT64_MAX}, .state = SESSION_ATTACHED}},
+        {.kind = RECORD_ALLOCATION, .allocation = {.id = {1}, .terms = {.chunk_size = 1, .want = 1, .min = 2}}},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(core_load(c, &bad[i]), STATUS_CORRUPT);
@@ -112,9 +117,82 @@ static void test_another_boot_arms_anew(void **state)
     world_close(&w);
 }
 
+/* Loads the records, then recovers: what one record cannot tell is seen at the end. */
+static int whole(const core_record *records, size_t n)
+{
+    world w;
+    world_open(&w);
+    void *arena;
+    core *c = fresh(&w, &arena);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(core_load(c, &records[i]), 0);
+    int r = core_recover(c, 1000, true, &w.effects);
+    char why[128];
+    if (r == 0)
+        assert_int_equal(core_check(c, why, sizeof(why)), 0);
+    free(arena);
+    world_close(&w);
+    return r;
+}
+
+static void test_records_that_make_no_books(void **state)
+{
+    (void)state;
+    const core_record host = {.kind = RECORD_HOST, .host = {.id = {0}, .name = "a", .total = GIB(8)}};
+    const core_record session = {.kind = RECORD_SESSION,
+                                 .session = {.id = {1}, .state = SESSION_ATTACHED, .grace_until = MS_NEVER}};
+    const core_record terms = {
+        .kind = RECORD_ALLOCATION,
+        .allocation = {.id = {1}, .owner = {1}, .terms = {.chunk_size = GIB(1), .want = 4, .min = 1, .notice_ms = 9}}};
+    const core_record live = {
+        .kind = RECORD_ALLOCATION_STATE,
+        .allocation_state = {.id = {1}, .state = ALLOCATION_LIVE, .want = 4, .wait_until = MS_NEVER}};
+    const core_record held = {.kind = RECORD_HOLDING,
+                              .holding = {.allocation = {1}, .host = {0}, .held = 2, .returning_until = MS_NEVER}};
+    const core_record claim = {
+        .kind = RECORD_CLAIM,
+        .claim = {
+            .gen = {1}, .allocation = {1}, .host = {0}, .chunks = 2, .state = CLAIM_OPEN, .closing_until = MS_NEVER}};
+    const core_record recalled = {
+        .kind = RECORD_RECALL,
+        .recall = {
+            .id = {1}, .allocation = {1}, .reason = RECALL_FOR_DRAIN, .host = {0}, .asked = 1, .deadline = 5000}};
+    core_record all[] = {host, session, terms, live, held, claim, recalled};
+    const size_t n = sizeof(all) / sizeof(all[0]);
+    assert_int_equal(whole(all, n), 0);
+    assert_int_equal(whole(all, 3), STATUS_CORRUPT); /* terms without a state */
+
+    all[1].session.state = SESSION_DETACHED; /* without a grace */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[1] = session;
+    all[3].allocation_state.wait_until = 7;
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[3].allocation_state.state = ALLOCATION_WAITING; /* and holds chunks */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[3] = live;
+    all[4].holding.held = 1; /* fewer than are claimed */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[4].holding.held = 2;
+    all[4].holding.returning = 1; /* without a deadline */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[4] = held;
+    all[5].claim.closing_until = 7; /* of one that is open */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[5].claim.closing_until = MS_NEVER;
+    all[5].claim.chunks = 0; /* for one that waits no more: it is the program's to resize */
+    assert_int_equal(whole(all, n), 0);
+    all[5] = claim;
+    all[6].recall.asked = 2; /* below the firm part */
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+    all[6].recall.asked = 1;
+    all[6].recall.deadline = MS_NEVER;
+    assert_int_equal(whole(all, n), STATUS_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_contradictions), cmocka_unit_test(test_gathered_again),
-                                       cmocka_unit_test(test_another_boot_arms_anew)};
+                                       cmocka_unit_test(test_another_boot_arms_anew),
+                                       cmocka_unit_test(test_records_that_make_no_books)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
