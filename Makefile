@@ -4,11 +4,12 @@
 #   make demo       install what is missing, build, run the main job on real files
 #   make test       install what is missing, build with sanitizers, run every test that fits into 15 minutes
 #   make test-long  the same with more rounds, and the tests that need a virtual machine
+#   make fuzz       let every fuzz target search for FUZZ_SECONDS (600)
 #   make bench      measure, beside other programs from Debian's packages
 #   make lint       formatting, static analysis, layers, lengths
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
-.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long bench lint install clean
+.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long fuzz bench lint install clean
 .DEFAULT_GOAL := all
 
 BUILD ?= build
@@ -48,6 +49,9 @@ test: deps-test
 test-long: deps-long
 	@test/run-tests --build $(BUILD_TEST) --plain-build $(BUILD) --long
 
+fuzz: deps-test
+	@test/fuzz/run
+
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@bench/run
@@ -60,4 +64,4 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(BUILD_TEST)
+	rm -rf $(BUILD) $(BUILD_TEST) build-fuzz

@@ -10,7 +10,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev
        libjansson-dev libcmocka-dev"
 demo="python3 xz-utils util-linux procps"
-test="python3 python3-pytest python3-protobuf protobuf-compiler strace e2fsprogs util-linux procps xz-utils"
+test="clang libclang-rt-dev python3 python3-pytest python3-protobuf protobuf-compiler strace e2fsprogs util-linux procps xz-utils"
 lint="clang-format clang-tidy cppcheck python3 git"
 long="qemu-system-x86 busybox-static cpio"
 bench="python3 redis-server redis-tools parallel findutils slurm-wlm munge"

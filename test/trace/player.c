@@ -24,8 +24,22 @@ static const core_timers timers = {.suspect_ms = 4000,
                                    .returning_ms = 1500,
                                    .quarantine_ms = 1000};
 
+/* As few bytes as `below` needs. */
+static uint32_t draw_byte(run *r, uint32_t below)
+{
+    uint32_t value = 0;
+    for (uint32_t most = below - 1; most > 0; most >>= 8) {
+        value = value << 8 | (r->bytes_left > 0 ? *r->bytes : 0);
+        r->bytes += r->bytes_left > 0;
+        r->bytes_left -= r->bytes_left > 0;
+    }
+    return value % below;
+}
+
 uint32_t player_draw(run *r, uint32_t below)
 {
+    if (r->bytes)
+        return draw_byte(r, below);
     r->state ^= r->state << 13;
     r->state ^= r->state >> 7;
     r->state ^= r->state << 17;
@@ -103,7 +117,7 @@ static void wrong_replay(run *r, const export *live, const export *replayed)
     player_wrong(r, "I7", why);
 }
 
-static void prove_replay(run *r)
+void player_prove_replay(run *r)
 {
     static export live, replayed;
     if (!live.data) {
@@ -169,7 +183,7 @@ void player_judge(run *r, const core_event *e)
     if (r->model.why[0])
         player_wrong(r, "model", r->model.why);
     if (r->step % 16 == 0)
-        prove_replay(r);
+        player_prove_replay(r);
 }
 
 void player_step(run *r, const core_event *e)
@@ -189,7 +203,7 @@ void player_step(run *r, const core_event *e)
 
 void player_restart(run *r)
 {
-    prove_replay(r);
+    player_prove_replay(r);
     r->core = core_make(r, r->arena);
     load(r, r->core);
     if (core_recover(r->core, r->now, true, &r->effects) < 0)
@@ -237,9 +251,10 @@ static void *need(void *p, size_t size)
     return p;
 }
 
-void player_start(run *r, uint64_t seed)
+static void start(run *r, uint64_t seed, const uint8_t *bytes, size_t size)
 {
-    run fresh = {.seed = seed, .state = seed * 0x9E3779B97F4A7C15u + 1, .now = 1000};
+    run fresh = {
+        .bytes = bytes, .bytes_left = size, .seed = seed, .state = seed * 0x9E3779B97F4A7C15u + 1, .now = 1000};
     size_t effects = EFFECTS_MAX * sizeof *r->effects.items;
     fresh.arena = need(r->arena, core_arena_size(&limits_most));
     fresh.arena_replay = need(r->arena_replay, core_arena_size(&limits_most));
@@ -258,4 +273,14 @@ void player_start(run *r, uint64_t seed)
         core_event e = player_hello(r, i);
         player_step(r, &e);
     }
+}
+
+void player_start(run *r, uint64_t seed)
+{
+    start(r, seed, NULL, 0);
+}
+
+void player_start_with(run *r, const uint8_t *bytes, size_t size)
+{
+    start(r, 0, bytes, size);
 }

@@ -26,6 +26,8 @@ typedef struct {
 typedef struct {
     uint64_t state; /* of the random numbers */
     uint64_t seed;
+    const uint8_t *bytes; /* NULL: numbers come from `state`; else from these */
+    size_t bytes_left;
     unsigned step;
     core *core;
     void *arena, *arena_replay;
@@ -50,17 +52,21 @@ typedef struct {
     char doing[128];
 } run;
 
-/* A random number below `below`, of the run's seed alone. */
+/* A random number below `below`, of the run's seed or bytes alone; 0 when these are used up. */
 uint32_t player_draw(run *r, uint32_t below);
 
 __attribute__((noreturn)) void player_wrong(run *r, const char *judge, const char *why);
 
 void player_start(run *r, uint64_t seed);
+/* The same by a fuzzer: every choice is made by `bytes`, borrowed for the run. */
+void player_start_with(run *r, const uint8_t *bytes, size_t size);
 
 /* Performs the event, then what is due; every judge looks after each step. */
 void player_step(run *r, const core_event *e);
 /* The event was performed by the caller: the judges look. */
 void player_judge(run *r, const core_event *e);
+/* The journal gives the same books (I7); also done every few steps. */
+void player_prove_replay(run *r);
 /* The broker dies and comes back from its journal. */
 void player_restart(run *r);
 
