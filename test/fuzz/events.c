@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static run r;
-    player_start_with(&r, data, size);
+    player_start_with(&r, data ? data : (const uint8_t *)"", size);
     for (r.step = 1; r.step <= STEPS && r.bytes_left > 0; r.step++)
         act_randomly(&r);
     player_prove_replay(&r);

@@ -282,5 +282,6 @@ void player_start(run *r, uint64_t seed)
 
 void player_start_with(run *r, const uint8_t *bytes, size_t size)
 {
-    start(r, 0, bytes, size);
+    bool any = size > 0; /* the first one chooses the limits, as a seed does */
+    start(r, any ? bytes[0] : 0, bytes + any, size - any);
 }

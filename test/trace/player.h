@@ -58,7 +58,7 @@ uint32_t player_draw(run *r, uint32_t below);
 __attribute__((noreturn)) void player_wrong(run *r, const char *judge, const char *why);
 
 void player_start(run *r, uint64_t seed);
-/* The same by a fuzzer: every choice is made by `bytes`, borrowed for the run. */
+/* The same by a fuzzer: every choice is made by `bytes`, borrowed for the run, not NULL. */
 void player_start_with(run *r, const uint8_t *bytes, size_t size);
 
 /* Performs the event, then what is due; every judge looks after each step. */
