@@ -117,8 +117,8 @@ static int allocation_put(granary_client *c, allocation *a, const Granary__Alloc
 static int allocation_set(granary_client *c, allocation *a, const Granary__AllocationState *s)
 {
     int r = state_check(s);
-    if (r < 0 || s->version < a->version || a->ended)
-        return r;
+    if (r < 0 || s->version <= a->version || a->ended)
+        return r; /* nothing new: a version has one set */
     r = allocation_put(c, a, s);
     return r == 0 && a->owner ? a->owner->changed(a->owner_data, a) : r;
 }

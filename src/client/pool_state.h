@@ -146,7 +146,8 @@ void pool_state_recall(pool_state *p, ms_t now, const pool_recall *recall, pool_
 void pool_state_prefer(pool_state *p, uint64_t recall, uint32_t host, uint32_t chunks);
 void pool_state_withdraw(pool_state *p, uint64_t recall);
 
-/* After a reattach: only these recalls are open (asked = still open), only these claims exist. Then step. */
+/* After a reattach: only these recalls are open (asked = still open, and what was released with no answer yet), only
+ * these claims exist. Then step. */
 void pool_state_reattach(pool_state *p, const pool_recall *recalls, size_t n_recalls, const uint64_t *claims,
                          size_t n_claims);
 

@@ -68,6 +68,19 @@ static int release_send(granary_pool *p, const pool_message *m)
     return pool_request(p, GRANARY__MESSAGE_TYPE__TYPE_RELEASE, &release, on_released);
 }
 
+/* For a recall that is over, though its withdrawal was lost: nothing is wanted back any more. */
+static void on_offered(granary_client *c, request *r, int status, Granary__Reply **reply)
+{
+    granary_pool *p = r->userdata;
+    (void)c;
+    (void)reply;
+    if (status == STATUS_OFFER_NONE) {
+        pool_state_withdraw(&p->state, ((const Granary__Offer *)r->message)->recall);
+        pool_step(p);
+    }
+    pool_drop(p);
+}
+
 static int offer_send(granary_pool *p, const pool_message *m)
 {
     Granary__Offer offer = GRANARY__OFFER__INIT;
@@ -84,7 +97,7 @@ static int offer_send(granary_pool *p, const pool_message *m)
     offer.recall = m->recall;
     offer.n_items = m->n_items;
     offer.items = pointers;
-    return pool_request(p, GRANARY__MESSAGE_TYPE__TYPE_OFFER, &offer, NULL);
+    return pool_request(p, GRANARY__MESSAGE_TYPE__TYPE_OFFER, &offer, on_offered);
 }
 
 static int close_send(granary_pool *p, uint64_t claim, bool kill)
@@ -292,13 +305,27 @@ static void on_claim_ended(void *owner, uint64_t claim, const granary_claim_end 
     pool_step(p);
 }
 
-static pool_recall recall_from(const Granary__RecallInfo *i, ms_t now)
+/* Chunks of this recall whose release the broker has booked, though its answer is still missing: the pool counts them
+ * as leaving until it is here. */
+static uint32_t booked(const granary_client *c, uint64_t recall, uint64_t acked)
+{
+    uint32_t sum = 0;
+    for (const request *r = c->requests.first; r && r->number <= acked; r = r->next) {
+        const Granary__Release *m = (const Granary__Release *)r->message;
+        if (r->type == GRANARY__MESSAGE_TYPE__TYPE_RELEASE && m->recall == recall && m->n_extents == 1)
+            sum += m->extents[0]->chunks;
+    }
+    return sum;
+}
+
+static pool_recall recall_from(const granary_client *c, const Granary__RecallInfo *i, uint64_t acked, ms_t now)
 {
     uint64_t over = (uint64_t)i->released + i->withdrawn + i->revoked;
+    uint32_t open = i->asked > over ? i->asked - (uint32_t)over : 0;
     return (pool_recall){.id = i->id,
                          .any_host = i->any_host,
                          .host = i->host,
-                         .asked = i->asked > over ? i->asked - (uint32_t)over : 0,
+                         .asked = open > 0 ? open + booked(c, i->id, acked) : 0,
                          .overdue_at = later(now, i->deadline_ms)};
 }
 
@@ -313,7 +340,7 @@ static int on_reattached(void *owner, allocation *a, const Granary__Welcome *w)
     if (r == 0) {
         for (size_t i = 0; i < w->n_recalls; i++)
             if (w->recalls[i]->allocation == a->id)
-                recalls[n_recalls++] = recall_from(w->recalls[i], now);
+                recalls[n_recalls++] = recall_from(p->client, w->recalls[i], w->acked, now);
         for (size_t i = 0; i < w->n_claims; i++)
             claims[n_claims++] = w->claims[i]->id;
         pool_state_reattach(&p->state, recalls, n_recalls, claims, n_claims);

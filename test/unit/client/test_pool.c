@@ -143,6 +143,25 @@ static void a_withdrawn_recall_makes_slots_usable(void **state)
     world_close(&w);
 }
 
+static void an_offer_tells_that_its_recall_is_over(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, 2, 0, 2, false);
+    granary_slot a = take_entered(&w), b = take_entered(&w);
+    fake_fail(w.fake, GRANARY__MESSAGE_TYPE__TYPE_OFFER, 2); /* OFFER_NONE: the withdrawal was lost */
+    fake_recall(w.fake, 5, 1);
+    assert_true(fake_await(w.fake, "OFFER recall 5 items 2 idle 0"));
+    fake_ask(w.fake, 1); /* answered after that answer was handled */
+    assert_true(fake_await(w.fake, "OFFER recall 0 items 2"));
+    assert_int_equal(granary_slot_next(w.pool, &a, w.self, NULL), 0);
+    assert_int_equal(granary_slot_release(w.pool, &a, NULL), 0);
+    assert_int_equal(granary_slot_release(w.pool, &b, NULL), 0);
+    assert_true(fake_await(w.fake, "EMPTY"));
+    assert_false(fake_seen(w.fake, "RELEASE 11 recall 5"));
+    world_close(&w);
+}
+
 static void growth_makes_new_slots(void **state)
 {
     (void)state;
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_slot_keeps_its_claim),
         cmocka_unit_test(idle_chunks_go_at_once_busy_ones_when_released),
         cmocka_unit_test(a_withdrawn_recall_makes_slots_usable),
+        cmocka_unit_test(an_offer_tells_that_its_recall_is_over),
         cmocka_unit_test(growth_makes_new_slots),
         cmocka_unit_test(a_waiting_pool_tells_its_place),
         cmocka_unit_test(less_is_wanted_and_more_again),
