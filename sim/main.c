@@ -231,8 +231,8 @@ static int run_many(const options *o)
         ended++;
     }
     free(workers);
-    printf("%" PRIu64 " seeds, %" PRIu64 " wrong; %" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " steps\n",
-           ended, wrong, sum.events, sum.messages, sum.steps);
+    printf("%" PRIu64 " seeds, %" PRIu64 " wrong; %" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " steps\n", ended,
+           wrong, sum.events, sum.messages, sum.steps);
     return wrong ? EXIT_WRONG : 0;
 }
 

@@ -348,6 +348,17 @@ static void on_claim_ended(client_node *c, const effect_push *p)
     step(c);
 }
 
+/* Chunks of releases for a recall that the broker has carried out, and whose answers were lost. */
+static uint32_t counted(const client_node *c, uint64_t recall, uint64_t seen)
+{
+    uint32_t chunks = 0;
+    for (const pending *p = c->first; p && p->number <= seen; p = p->next)
+        if (p->m->request.kind == EVENT_RELEASE && p->m->request.release.recall.v == recall &&
+            p->m->request.release.n == 1)
+            chunks += p->m->request.release.extents->chunks;
+    return chunks;
+}
+
 /* The whole truth: only these recalls are open, only these claims exist. */
 static void on_attached(client_node *c, const message *m)
 {
@@ -362,7 +373,7 @@ static void on_attached(client_node *c, const message *m)
             recalls[n_recalls++] = (pool_recall){.id = r->id.v,
                                                  .any_host = r->host.v == HOST_NONE.v,
                                                  .host = r->host.v,
-                                                 .asked = r->asked - over,
+                                                 .asked = r->asked - over + counted(c, r->id.v, m->welcome.acked.v),
                                                  .overdue_at = later(client_ms(c), r->deadline)};
     }
     for (uint32_t i = 0; i < m->welcome.n_claims && n_claims < 4096; i++)

@@ -264,6 +264,31 @@ static void after_a_reattach_the_brokers_word_holds(void **state)
     script_end(&s);
 }
 
+/* Two were asked for. The release of the first was carried out, its answer lost with the connection: one is open still,
+ * and must be given. */
+static void a_counted_release_whose_answer_was_lost(void **state)
+{
+    (void)state;
+    script s;
+    script_begin(&s, 0, 3);
+    script_hold_here(&s, 3);
+    pool_slot a = script_take(&s, 1), b = script_take(&s, 1), c = script_take(&s, 1);
+    script_recall(&s, 0, 5, 2, 1000);
+    assert_false(pool_state_release(&s.p, 0, c.id, s.out));
+    pool_state_step(&s.p, 0, s.out);
+    s.said[0] = '\0';
+    pool_recall open[] = {{.id = 5, .any_host = true, .asked = 2, .overdue_at = 2000}};
+    pool_state_reattach(&s.p, open, 1, NULL, 0);
+    assert_true(pool_state_check(&s.p));
+    assert_int_equal(pool_state_wanted_back(&s.p), 1);
+    pool_state_released(&s.p, 5, 1, 1, true);
+    pool_state_hold(&s.p, &(pool_extent){.host = 1, .chunks = 2, .usable = true}, 1, 3, true);
+    assert_int_equal(pool_state_wanted_back(&s.p), 1);
+    assert_true(pool_state_wanted(&s.p, 0, a.id));
+    assert_true(pool_state_wanted(&s.p, 0, b.id));
+    script_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +304,7 @@ int main(void)
         cmocka_unit_test(an_offer_is_made_anew_when_an_ended_task_tells_more),
         cmocka_unit_test(estimates_come_from_ended_tasks),
         cmocka_unit_test(after_a_reattach_the_brokers_word_holds),
+        cmocka_unit_test(a_counted_release_whose_answer_was_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
