@@ -15,7 +15,8 @@
 #include "machine.h"
 #include "net.h"
 
-#define RESTS US_OF_MS(5000) /* after the last client: what drains late, what is collected */
+#define STILL_MOST 1000000u       /* jobs at one moment: somebody waits without waiting */
+#define RESTS      US_OF_MS(5000) /* after the last client: what drains late, what is collected */
 
 static bool everybody_is_over(const sim *s)
 {
@@ -37,6 +38,8 @@ static void settle(sim *s)
 static void play(sim *s)
 {
     us_t end = s->plan.busy + s->plan.quiet;
+    us_t last = 0;
+    uint64_t since = 0; /* turns that were done when time last went on */
     while (!*s->wrong && clock_next(s->clock) <= end) {
         if (!s->settling && clock_next(s->clock) >= s->plan.busy)
             settle(s);
@@ -44,6 +47,12 @@ static void play(sim *s)
             end = clock_now(s->clock) + RESTS;
         clock_turn(s->clock);
         judge_look(s->judges);
+        if (clock_now(s->clock) > last) {
+            last = clock_now(s->clock);
+            since = clock_turns(s->clock);
+        } else if (clock_turns(s->clock) - since > STILL_MOST) {
+            sim_wrong(s, "time stands still: %u jobs at one moment", STILL_MOST);
+        }
     }
     if (!*s->wrong)
         judge_end(s->judges);
