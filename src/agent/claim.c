@@ -80,13 +80,14 @@ void claim_on_timer(uv_timer_t *timer)
     uint64_t now = uv_now(c->world->loop);
     if (c->sample_at && c->sample_at <= now) {
         c->sample_at = 0;
-        c->sample_step *= 2;
-        uint64_t step = c->sample_step < SAMPLE_MOST_MS ? c->sample_step : SAMPLE_MOST_MS;
+        uint64_t step = c->sample_step * 2 < SAMPLE_MOST_MS ? c->sample_step * 2 : SAMPLE_MOST_MS;
         bytes_t before = c->used;
         /* What stands still is left to the host's sample, which starts this again when it sees growth. */
-        if (claim_measure(c, NULL) == 0 && !c->sample_at && step < c->world->sample_ms &&
-            (c->used != before || c->samples < 3))
+        if (claim_measure(c, NULL) == 0 && !c->sample_at && c->entered && step < c->world->sample_ms &&
+            (c->used != before || c->samples < 3)) {
+            c->sample_step = step;
             c->sample_at = now + step;
+        }
     }
     if (c->oom_at && c->oom_at <= now)
         oom_look(c);

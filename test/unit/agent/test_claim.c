@@ -254,6 +254,33 @@ static void orders_in_line_are_dropped_with_the_link_and_the_task_is_not_forgott
     assert_int_equal(last_answer(w)->cause, CAUSE_OOM);
 }
 
+static uint32_t looks;
+
+static int use_counted(group *g, bytes_t *ret)
+{
+    looks++;
+    return fake_use(g, ret);
+}
+
+/* Its timer would be armed for ever, at spans that double until they are none at all. */
+static void a_claim_without_a_task_is_not_looked_at_again_and_again(void **state)
+{
+    world *w = *state;
+    backend_ops ops = fake_ops;
+    ops.use = use_counted;
+    w->fake.base.ops = &ops;
+    looks = 0;
+    opened(w, 1);
+    entered(w, 1, true);
+    world_order(w, (claim_order){.kind = CLAIM_ORDER_EMPTY, .generation = 1});
+    world_until(w, &w->n_answers, 3);
+    while (uv_backend_timeout(&w->loop) >= 0 && looks < 8)
+        uv_run(&w->loop, UV_RUN_ONCE);
+    assert_int_equal(uv_backend_timeout(&w->loop), -1);
+    assert_true(looks < 8);
+    w->fake.base.ops = &fake_ops;
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -267,6 +294,7 @@ int main(void)
         TEST(end_waits_for_processes_and_refuses_others),
         TEST(without_a_kill_for_the_group_members_are_killed),
         TEST(end_with_kill_says_so),
+        TEST(a_claim_without_a_task_is_not_looked_at_again_and_again),
         TEST(memory_that_stays_withholds_drained),
         TEST(large_chunks_leave_more),
         TEST(close_only_after_drained),
