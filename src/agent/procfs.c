@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +183,8 @@ int procfs_process_read(const procfs *p, pid_t pid, procfs_process *ret)
     unsigned real, effective, saved;
     const char *uid = strstr(text, "\nUid:");
     const char *state = strstr(text, "\nState:");
-    if (!field("PPid:", &parent) || !uid || !state || sscanf(uid, "\nUid: %u %u %u", &real, &effective, &saved) != 3)
+    if (!field("PPid:", &parent) || parent > INT_MAX || !uid || !state ||
+        sscanf(uid, "\nUid: %u %u %u", &real, &effective, &saved) != 3)
         return STATUS_CORRUPT;
     state += strlen("\nState:");
     state += strspn(state, " \t");
@@ -271,8 +273,8 @@ static int add_all(pids *to)
     for (;;) {
         char *end;
         long pid = strtol(at, &end, 10);
-        if (end == at)
-            return 0;
+        if (end == at || pid <= 0 || pid > INT_MAX)
+            return 0; /* no number, or none that may be signalled */
         int r = pids_add(to, (pid_t)pid);
         if (r < 0)
             return r;

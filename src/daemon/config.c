@@ -154,13 +154,16 @@ static void reader_prefix(const reader *r)
     snprintf(r->why, r->why_size, "%s:%u: ", r->name, r->line);
 }
 
+/* Lines of the file are quoted: they may not move the cursor. */
 static void __attribute__((format(printf, 2, 3))) reader_add(const reader *r, const char *format, ...)
 {
+    char text[CONFIG_LINE_MAX];
     size_t used = strlen(r->why);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(r->why + used, r->why_size - used, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    quantity_clean(r->why + used, r->why_size - used, text);
 }
 
 static char *trim(char *text)

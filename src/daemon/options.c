@@ -9,6 +9,8 @@
 #include "base/status.h"
 #include "daemon/quantity.h"
 
+#define WHY_MAX 256u
+
 const char options_help[] =
     "Usage: granaryd [options]\n"
     "Starts Granary for this machine: the broker and its agent. `granary up` does the same.\n"
@@ -101,7 +103,8 @@ static int option_take(options *o, int which, const char *value, char *why, size
     }
 }
 
-int options_parse(options *o, int argc, char **argv, char *why, size_t why_size)
+/* Quotes what was typed, as it is. */
+static int parse(options *o, int argc, char **argv, char *why, size_t why_size)
 {
     *o = (options){.set_aside = UINT64_MAX, .ready_fd = -1};
     optind = 0; /* start anew, also in a test */
@@ -124,6 +127,15 @@ int options_parse(options *o, int argc, char **argv, char *why, size_t why_size)
         return STATUS_INVALID;
     }
     return 0;
+}
+
+int options_parse(options *o, int argc, char **argv, char *why, size_t why_size)
+{
+    char quoted[WHY_MAX] = "";
+    int r = parse(o, argc, argv, quoted, sizeof quoted);
+    if (r < 0)
+        quantity_clean(why, why_size, quoted);
+    return r;
 }
 
 /* Is something left to lease? Limits of groups are found by the agent later. */

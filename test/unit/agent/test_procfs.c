@@ -174,6 +174,10 @@ static void children(void **state)
     assert_int_equal(list.count, 2);
     pids_free(&list);
     assert_int_equal(procfs_children(&f->proc, 99, &list), STATUS_DEAD);
+    tree_text(&f->tree, "7/task/7/children", "11 0 -1 4294967297 12 "); /* no numbers of processes */
+    assert_int_equal(procfs_children_of_main(&f->proc, 7, &list), 0);
+    assert_int_equal(list.count, 1);
+    pids_free(&list);
 }
 
 static void every_process(void **state)

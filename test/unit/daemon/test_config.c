@@ -115,6 +115,7 @@ static void test_errors_say_where_and_what(void **state)
          "granary.conf:2: there is another section for user root above ([user 0]); join them"},
         {"ask = 10s\nnotice = 5s\n", "granary.conf: ask must be shorter than notice"},
         {"connections = 5\n", "granary.conf: connections_per_user is larger than connections; lower it"},
+        {"\002\033[2J\n", "granary.conf:1: \"??[2J\" is neither \"key = value\" nor a [section]"}, /* cannot be seen */
         {"sample_ms = 5\n", "granary.conf:1: sample_ms: \"5\" is not a whole number from 10 to 60000"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -46,6 +46,8 @@ static void test_wrong_words(void **state)
     assert_string_equal(why, "--memroy is not an option of granaryd; see --help");
     assert_int_equal(PARSE(&o, why, "start"), STATUS_INVALID);
     assert_string_equal(why, "\"start\" is not understood: granaryd takes options only; see --help");
+    assert_int_equal(PARSE(&o, why, "\033[2J"), STATUS_INVALID); /* quoted, and not obeyed by the terminal */
+    assert_string_equal(why, "\"?[2J\" is not understood: granaryd takes options only; see --help");
     const char *streams[] = {"0", "1", "2"};
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
         assert_int_equal(PARSE(&o, why, "--ready-fd", (char *)streams[i]), STATUS_INVALID);
