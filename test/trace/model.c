@@ -87,6 +87,7 @@ static void session_over(model *m, uint64_t id)
         if (a->id == 0 || a->owner != id)
             continue;
         a->owner = 0;
+        a->orphaned = true;
         if (a->flags & TERM_STAY) {
             stray_gives(m, a);
             continue;
@@ -443,6 +444,8 @@ static void on_event(model *m, const core *c, const core_event *e, const core_ef
 void model_step(model *m, const core *c, const core_event *e, const core_effects *fx)
 {
     host_view host;
+    for (unsigned i = 0; i < m->n_allocations; i++)
+        m->allocations[i].orphaned = false;
     on_event(m, c, e, fx);
     for (uint32_t cursor = 0; view_host(c, &cursor, &host);)
         m->hosts[host.id.v].lost |= host.state == HOST_LOST;
@@ -455,8 +458,8 @@ void model_step(model *m, const core *c, const core_event *e, const core_effects
             session_over(m, n->amount);
         else if (n->kind == NOTE_QUARANTINED)
             claim_quarantined(m, n->claim.v);
-        else if (n->kind == NOTE_REVOKED && a && a->owner == 0 && (n->claim.v == 0 || !(a->flags & TERM_STAY)))
-            continue; /* its owner was lost in this step: all of it, or all that is idle, is released already */
+        else if (n->kind == NOTE_REVOKED && a && a->orphaned && (n->claim.v == 0 || !(a->flags & TERM_STAY)))
+            continue; /* all of it, or all that is idle, is released already */
         else if (n->kind == NOTE_REVOKED && a && (a->flags & TERM_REVOCABLE))
             release(m, a, n->host.v, n->chunks);
         else if (n->kind == NOTE_REVOKED)

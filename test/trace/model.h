@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     uint64_t id, owner; /* owner 0: gone */
     uint32_t user, flags;
+    bool orphaned; /* in this step */
     bytes_t chunk;
     chunks_t want, min, first_want;
     char filter[FILTER_MAX];
