@@ -346,6 +346,7 @@ void client_session_over(client_node *c)
     if (c->over)
         return;
     sim_say(c->sim, c->name, "its session is over: it ends");
+    c->over = true; /* whoever hears that its request failed asks for nothing else */
     requests_fail(c);
     still(c);
     tasks_drop(c, true);

@@ -192,9 +192,9 @@ void tasks_drop(client_node *c, bool kill)
 {
     for (task *t = c->tasks, *next; t; t = next) {
         next = t->next;
-        if (t->dead)
+        if (t->dead && t->owner) /* else its owner is being told, and ended the client at that: finish() frees it */
             task_free(t);
-        else if (kill || !t->running) /* its end of the gate is closed */
+        else if (!t->dead && (kill || !t->running)) /* its end of the gate is closed */
             machine_kill(task_machine(c, t->host), t->pid, "client");
     }
 }
