@@ -344,6 +344,26 @@ static void a_program_that_runs_already(void **state)
     }
 }
 
+/* While nothing changes an agent does no more than its samples and its looks around: its timers do not run wild. */
+static void an_agent_at_rest_rests(void **state)
+{
+    (void)state;
+    FOR_EACH_KIND(how, seed)
+    {
+        world *w = world_ready(seed, (enforcement)how);
+        world_claim(w, 1, (process_plan){.from = MIB(1), .to = MIB(20), .grow = SECOND});
+        world_claim(w, 2, (process_plan){.from = MIB(20), .to = MIB(60), .grow = 20 * SECOND});
+        world_run(w, SECOND / 2);
+        assert_int_equal(world_order(w, (effect_order){.kind = ORDER_EMPTY, .gen = {1}}), STATUS_OK);
+        uint64_t before = clock_turns(w->s.clock);
+        us_t end = clock_now(w->s.clock) + 60 * SECOND;
+        while (clock_next(w->s.clock) <= end && clock_turns(w->s.clock) < before + 10000)
+            clock_turn(w->s.clock);
+        assert_true(clock_turns(w->s.clock) < before + 5000); /* 30 samples, collects and their messages a second */
+        world_destroy(w);
+    }
+}
+
 /* What was said between the same two moments, by one seed. */
 static uint64_t hash_of(uint64_t seed)
 {
@@ -395,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_lost_group_is_made_again),
         cmocka_unit_test(who_may_not_enter),
         cmocka_unit_test(a_program_that_runs_already),
+        cmocka_unit_test(an_agent_at_rest_rests),
         cmocka_unit_test(the_same_seed_is_the_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
