@@ -444,9 +444,10 @@ void pool_state_reattach(pool_state *p, const pool_recall *recalls, size_t n_rec
             recall_finish(p, &p->recalls[i]);
             continue;
         }
+        /* Our unanswered releases stand, also where the recall is over by now. */
         pool_recall *r = &p->recalls[i];
-        r->asked = same->asked; /* still open there; our unanswered releases are on their way again */
-        r->given = least(r->leaving, r->asked);
+        r->asked = same->asked > r->leaving ? same->asked : r->leaving;
+        r->given = r->leaving;
     }
     for (size_t j = 0; j < n_recalls && p->n_recalls < POOL_RECALLS; j++) {
         if (recalls[j].asked == 0 || recall_find(p, recalls[j].id))

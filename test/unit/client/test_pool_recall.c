@@ -289,6 +289,28 @@ static void a_counted_release_whose_answer_was_lost(void **state)
     script_end(&s);
 }
 
+/* The recall is over by the time of the welcome, and a release for it is on its way again. */
+static void a_recall_that_is_over_after_a_reattach(void **state)
+{
+    (void)state;
+    script s;
+    script_begin(&s, 0, 2);
+    script_hold_here(&s, 2);
+    pool_slot a = script_take(&s, 1);
+    script_take(&s, 1);
+    script_recall(&s, 0, 5, 2, 1000);
+    assert_false(pool_state_release(&s.p, 0, a.id, s.out));
+    pool_state_step(&s.p, 0, s.out);
+    s.said[0] = '\0';
+    pool_recall over[] = {{.id = 5, .any_host = true, .asked = 0, .overdue_at = 2000}};
+    pool_state_reattach(&s.p, over, 1, NULL, 0);
+    assert_true(pool_state_check(&s.p));
+    assert_int_equal(pool_state_wanted_back(&s.p), 0);
+    pool_state_released(&s.p, 5, 1, 1, true);
+    assert_int_equal(s.p.n_recalls, 0);
+    script_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +327,7 @@ int main(void)
         cmocka_unit_test(estimates_come_from_ended_tasks),
         cmocka_unit_test(after_a_reattach_the_brokers_word_holds),
         cmocka_unit_test(a_counted_release_whose_answer_was_lost),
+        cmocka_unit_test(a_recall_that_is_over_after_a_reattach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
