@@ -17,6 +17,7 @@
 
 void broker_step(broker_node *b, const core_event *event)
 {
+    judge_event(b->sim->judges, event, broker_now(b));
     if (driver_step(&b->driver, event) < 0)
         sim_wrong(b->sim, "a step of the core failed (event %d)", (int)event->kind);
     b->steps++;

@@ -116,9 +116,6 @@ void tell_step(broker_node *b, const core_event *event)
     tell_records(b);
     if (b->options.check && core_check(b->driver.core, why, sizeof why) < 0)
         sim_wrong(b->sim, "core_check after event %d: %s", (int)event->kind, why);
-    if (event->kind == EVENT_HOST_SAMPLE)
-        judge_sample(b->sim->judges, event->sample.host, event->sample.in_use, event->sample.claims_used,
-                     broker_now(b));
     judge_stepped(b->sim->judges);
 }
 

@@ -30,12 +30,13 @@ typedef struct judges judges;
 judges *judges_create(sim *s);
 void judges_destroy(judges *j);
 
-/* Told by the broker node. Records come in the order of the journal; `committed` when they have become durable. */
+/* Told by the broker node. An event before its step. Records come in the order of the journal; `committed` when they
+ * have become durable. */
+void judge_event(judges *j, const core_event *e, ms_t now); /* now: of the broker's machine */
 void judge_record(judges *j, const core_record *r);
 void judge_committed(judges *j);
 void judge_lost_tail(judges *j, uint64_t commits); /* of the last so many commits nothing is durable after all */
 void judge_note(judges *j, const effect_note *n);
-void judge_sample(judges *j, host_id host, bytes_t in_use, bytes_t claims_used, ms_t now); /* taken in by the core */
 void judge_stepped(judges *j);                                /* the core has finished a step: views may be compared */
 void judge_sent(judges *j, const char *to, const message *m); /* it leaves the broker */
 void judge_restarted(judges *j);                              /* recovered, before anything else */

@@ -40,12 +40,14 @@ void judge_note(judges *j, const effect_note *n)
     (void)n;
 }
 
-void judge_sample(judges *j, host_id host, bytes_t in_use, bytes_t claims_used, ms_t now)
+void judge_event(judges *j, const core_event *e, ms_t now)
 {
     (void)j;
-    assert_int_equal(host.v, 0);
-    assert_true(in_use >= claims_used);
     assert_true(now >= CLOCK_EPOCH_MS);
+    if (e->kind != EVENT_HOST_SAMPLE)
+        return;
+    assert_int_equal(e->sample.host.v, 0);
+    assert_true(e->sample.in_use >= e->sample.claims_used);
     ears.samples++;
 }
 
