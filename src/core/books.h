@@ -180,6 +180,7 @@ struct holding {
     bool late; /* what returns has not come in its time: nobody waits for it any more */
     heap_node due;
     list_node node, host_node;
+    list_node debt_node; /* while something returns */
     journal_mark mark;
 };
 
@@ -308,6 +309,7 @@ struct core {
     table host_names, user_ids, session_ids, allocation_ids, claim_gens, recall_ids, holding_keys;
     list_node user_list, session_list, allocation_list, claim_list, recall_list;
     list_node queue, recallable, sweep, sync, trouble, pushes;
+    list_node debts;                                      /* holdings from which something returns */
     uint32_t n_waiting, n_attached, n_hungry, n_fairness; /* fairness: open recalls for it */
     uint32_t n_hungry_of[64];                             /* by chunk size, in powers of two */
     uint64_t hungry_sizes;                                /* bits of those that are not 0 */

@@ -78,30 +78,42 @@ static bool serves(core *c, const demand *d, const host *h)
     return missing == 0 || pick_cost(c, d->waiter, h, missing, MS_NEVER) > 0;
 }
 
+/* False: there is no room for one more. */
+static bool consider(core *c, const demand *d, host *h)
+{
+    choice *ch = &c->choice;
+    if (h->choice_looked == ch->looks)
+        return true;
+    h->choice_looked = ch->looks;
+    if (!serves(c, d, h))
+        return true;
+    if (ch->n_hosts == CHOICE_HOSTS)
+        return false;
+    h->choice_seen = true;
+    ch->hosts[ch->n_hosts++] = h;
+    return true;
+}
+
+/* What comes without being asked for, first: the last chunk that somebody had on a host may be among it. */
+static void gather_all(core *c, const demand *d)
+{
+    if (d->waiter)
+        list_each(x, &d->waiter->holdings, holding, node) if (!consider(c, d, x->host)) return;
+    list_each(x, &c->debts, holding, debt_node) if (!x->late && !consider(c, d, x->host)) return;
+    list_each(a, &c->recallable, allocation, recallable_node)
+    {
+        if (recall_willing(a) == 0)
+            continue;
+        list_each(x, &a->holdings, holding, node) if (x->held && !consider(c, d, x->host)) return;
+    }
+}
+
 static void gather(core *c, const demand *d)
 {
     choice *ch = &c->choice;
     ch->n_hosts = 0;
     ch->looks++;
-    list_each(a, &c->recallable, allocation, recallable_node)
-    {
-        if (recall_willing(a) == 0)
-            continue;
-        list_each(x, &a->holdings, holding, node)
-        {
-            host *h = x->host;
-            if (h->choice_looked == ch->looks || x->held == 0)
-                continue;
-            h->choice_looked = ch->looks;
-            if (!serves(c, d, h))
-                continue;
-            if (ch->n_hosts == CHOICE_HOSTS)
-                goto full;
-            h->choice_seen = true;
-            ch->hosts[ch->n_hosts++] = h;
-        }
-    }
-full:
+    gather_all(c, d);
     /* By id, so that ties end there. */
     for (uint32_t i = 1; i < ch->n_hosts; i++)
         for (uint32_t j = i; j > 0 && ch->hosts[j]->id.v < ch->hosts[j - 1]->id.v; j--) {

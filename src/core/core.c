@@ -103,7 +103,7 @@ int core_init(core **ret, const core_limits *limits, const core_timers *timers, 
     c->timers = *timers;
     list_node *heads[] = {&c->user_list,   &c->session_list, &c->allocation_list, &c->claim_list,
                           &c->recall_list, &c->queue,        &c->recallable,      &c->sweep,
-                          &c->sync,        &c->trouble,      &c->pushes};
+                          &c->sync,        &c->trouble,      &c->pushes,          &c->debts};
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         list_init(heads[i]);
     for (int i = 0; i < NOUNS; i++) {

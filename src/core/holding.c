@@ -43,6 +43,7 @@ holding *holding_get(core *c, allocation *a, host *h)
     x->returning_until = MS_NEVER;
     heap_node_init(&x->due, DUE_HOLDING);
     mark_init(&x->mark);
+    list_init(&x->debt_node);
     list_insert_sorted(&a->holdings, x, holding, node, holding_less);
     list_append(&h->holdings, &x->host_node);
     table_put(&c->holding_keys, key_of(a, h), x);
@@ -119,6 +120,16 @@ static void clip_owed(holding *x)
     }
 }
 
+static void list_debt(core *c, holding *x)
+{
+    if ((x->returning != 0) == !list_empty(&x->debt_node))
+        return;
+    if (x->returning)
+        list_append(&c->debts, &x->debt_node);
+    else
+        list_remove(&x->debt_node);
+}
+
 /* Every change of held and returning; the columns of the host are the caller's. */
 static void set(core *c, holding *x, chunks_t held, chunks_t returning)
 {
@@ -132,6 +143,7 @@ static void set(core *c, holding *x, chunks_t held, chunks_t returning)
     bool had_debt = before != 0;
     x->held = held;
     x->returning = returning;
+    list_debt(c, x);
     if (returning < before)
         clip_owed(x);
     if ((returning != 0) != had_debt)
@@ -346,6 +358,7 @@ void holding_restore(core *c, holding *x, chunks_t held, chunks_t returning, ms_
     a->user->granted = a->user->granted - chunk_bytes(a, x->held) + chunk_bytes(a, held);
     x->held = held;
     x->returning = returning;
+    list_debt(c, x);
     x->returning_until = until;
     heap_set(&c->deadlines, &x->due, until);
     ledger_add(c, x->host, COLUMN_GRANTED, chunk_bytes(a, held));
