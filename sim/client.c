@@ -379,6 +379,10 @@ static void on_wake(void *context, uint64_t argument)
         message_destroy(items[i]);
     }
     free(items);
+    if (!c->over && c->program->changed)
+        c->program->changed(c); /* what it put off */
+    if (!c->over)
+        requests_send(c);
 }
 
 void client_stall(client_node *c, us_t span)
