@@ -82,8 +82,8 @@ typedef struct {
 } group_view;
 void machine_groups(const machine *m, void (*visit)(void *context, const group_view *g), void *context);
 bytes_t machine_in_use(const machine *m); /* all of it, with foreign; may be more than there is */
-/* A fault: somebody removes an empty group. False: there is none. */
-bool machine_lose_group(machine *m);
+/* A fault: somebody removes an empty group; when there is none, the next that becomes empty. */
+void machine_lose_group(machine *m);
 
 /* The machine dies and starts again with another boot id: nothing of it runs or is charged any more. */
 void machine_reboot(machine *m);

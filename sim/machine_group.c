@@ -74,17 +74,31 @@ bool machine_group_remove(machine *m, machine_group *g)
     return true;
 }
 
-bool machine_lose_group(machine *m)
+static bool lose(machine *m, machine_group *g)
 {
+    uint64_t gen = g->generation;
+    if (g->used != g->droppable || !machine_group_remove(m, g))
+        return false;
+    sim_say(m->sim, m->name, "somebody removes the empty group of claim %llu", (unsigned long long)gen);
+    return true;
+}
+
+static void on_lose(void *context, uint64_t folder)
+{
+    machine *m = context;
+    machine_group *g = machine_group_of(m, folder);
+    if (g && lose(m, g))
+        m->loses_group = false;
+}
+
+void machine_lose_group(machine *m)
+{
+    if (m->how == ENFORCE_WATCH)
+        return;
     for (machine_group *g = m->groups; g; g = g->next)
-        if (m->how != ENFORCE_WATCH && g->used == g->droppable) {
-            uint64_t gen = g->generation;
-            if (machine_group_remove(m, g)) {
-                sim_say(m->sim, m->name, "somebody removes the empty group of claim %llu", (unsigned long long)gen);
-                return true;
-            }
-        }
-    return false;
+        if (lose(m, g))
+            return;
+    m->loses_group = true;
 }
 
 void machine_groups_end(machine *m)
@@ -188,6 +202,8 @@ void machine_group_leave(machine *m, process *p)
     if (stays && rng_chance(&m->dice, 10 * PER_CENT))
         g->busy_until = clock_now(m->sim->clock) + rng_below(&m->dice, 3000);
     tell(m, g, GROUP_POPULATED);
+    if (m->loses_group && stays)
+        clock_at(m->sim->clock, clock_now(m->sim->clock) + rng_below(&m->dice, 5000), on_lose, m, g->folder);
     if (!stays)
         group_free(m, g);
 }

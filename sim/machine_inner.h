@@ -79,6 +79,7 @@ struct machine {
     bool has_high;       /* version 2 has one */
     bool knows_waiting;  /* a pidfd tells who waits at a gate */
     bool can_reclaim;    /* memory.reclaim */
+    bool loses_group;    /* the next that is empty */
     bytes_t in_use;      /* of processes, ghosts and groups, without foreign */
     process **processes; /* all of the run, by number */
     uint32_t n_processes, capacity;
