@@ -286,7 +286,7 @@ static void note_numbers(judges *j, const core_record *r)
 {
     if (r->kind == RECORD_SESSION && !books_session(&j->now, r->session.id)) {
         if (r->session.id.v <= j->highest_session)
-            WRONG(j, "session %" PRIu64 " has a number that was given out before (up to %" PRIu64 ")", r->session.id.v,
+            WRONG(j, "generations: session %" PRIu64 " has a number that was given out before (up to %" PRIu64 ")", r->session.id.v,
                   j->highest_session);
         j->highest_session = r->session.id.v;
     }
@@ -295,7 +295,7 @@ static void note_numbers(judges *j, const core_record *r)
     if (r->kind != RECORD_CLAIM || books_claim(&j->now, r->claim.gen))
         return;
     if (r->claim.gen.v <= j->highest_gen) {
-        WRONG(j, "claim %" PRIu64 " of A%" PRIu64 " on %s has a number that was given out before (up to %" PRIu64 ")",
+        WRONG(j, "generations: claim %" PRIu64 " of A%" PRIu64 " on %s has a number that was given out before (up to %" PRIu64 ")",
               r->claim.gen.v, r->claim.allocation.v, judge_host_name(j, r->claim.host), j->highest_gen);
         return;
     }
@@ -309,7 +309,7 @@ void books_put(judges *j, const core_record *r)
     *VECTOR_ADD(&j->tail) = *r;
     j->uncommitted++;
     if (!put(&j->now, r, &j->step))
-        WRONG(j, "a record ends what is not in the books: kind %d, number %" PRIu64, (int)r->kind, r->claim_end.v);
+        WRONG(j, "bytes: a record ends what is not in the books: kind %d, number %" PRIu64, (int)r->kind, r->claim_end.v);
     claim_facts *f = r->kind == RECORD_CLAIM_END ? facts_claim(j, r->claim_end.v) : NULL;
     if (f)
         f->ended = true;
