@@ -54,11 +54,19 @@ static void end_from(slot_call *call, const Granary__Reply *reply)
         call->answer.end = (granary_claim_end){.cause = (int)reply->cause, .peak = reply->peak};
 }
 
+static bool claim_known(const pool_state *p, uint64_t claim)
+{
+    for (size_t i = 0; i < p->n_slots; i++)
+        if (p->slots[i].claim == claim)
+            return true;
+    return claim == 0;
+}
+
 static void on_claimed(granary_client *c, request *r, int status, Granary__Reply **reply)
 {
     slot_call *call = r->userdata;
-    if (status == 0 && (*reply)->claim == 0)
-        status = STATUS_PROTOCOL;
+    if (status == 0 && claim_known(&call->pool->state, (*reply)->claim))
+        status = STATUS_PROTOCOL; /* none, or another slot's */
     if (status == 0)
         pool_state_claimed(&call->pool->state, call->answer.slot, (*reply)->claim);
     else
