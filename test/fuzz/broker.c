@@ -43,6 +43,7 @@ static struct {
     scratch scratch;
     stranger clients[CLIENTS];
     channel *agent;
+    uint64_t tag; /* of its last order */
     uint64_t now_ms;
 } w;
 
@@ -112,6 +113,8 @@ static void heard(stranger *s, const frame *f)
         memcpy(s->token, welcome->token.data, sizeof s->token);
         channel_set_state(s->channel, PEER_BROKER_TO_CLIENT);
     }
+    if (d == &granary__agent_claim__descriptor)
+        w.tag = ((const Granary__AgentClaim *)m)->tag;
     if (!s && f->header.type == TYPE(AGENT_WELCOME))
         channel_set_state(w.agent, PEER_BROKER_TO_AGENT);
     scratch_reset(&w.scratch);
@@ -174,6 +177,13 @@ static void say(channel *c, uint16_t type, const ProtobufCMessage *m)
     int r = channel_send(c, type, 0, 0, m, -1);
     assert(r == 0);
     (void)channel_flush(c);
+}
+
+static void say_as(stranger *s, uint16_t type, uint64_t number, const ProtobufCMessage *m)
+{
+    int r = channel_send(s->channel, type, number, number > 8 ? number - 8 : 0, m, -1);
+    assert(r == 0);
+    (void)channel_flush(s->channel);
 }
 
 static void connect_client(stranger *s, fuzz_input *in)
@@ -245,10 +255,81 @@ static void client_speaks(stranger *s, fuzz_input *in)
         close(fd);
 }
 
+/* What a client that means well would say: the paths behind a grant are met by these. */
+static void client_asks(stranger *s, fuzz_input *in)
+{
+    Granary__Allocate allocate = GRANARY__ALLOCATE__INIT;
+    Granary__Terms terms = GRANARY__TERMS__INIT;
+    Granary__Claim claim = GRANARY__CLAIM__INIT;
+    Granary__Release release = GRANARY__RELEASE__INIT;
+    Granary__Extent part = GRANARY__EXTENT__INIT, *extents[] = {&part};
+    Granary__Offer offer = GRANARY__OFFER__INIT;
+    Granary__OfferItem item = GRANARY__OFFER_ITEM__INIT, *items[] = {&item};
+    Granary__Close end = GRANARY__CLOSE__INIT;
+    uint64_t some = 1 + fuzz_below(in, 8), number = ++s->number;
+    switch (fuzz_below(in, 6)) {
+    case 0:
+    case 1:
+        terms.label = (char *)(uintptr_t) "a";
+        terms.chunk_size = MIB(256) * (1 + fuzz_below(in, 8));
+        terms.want = 1 + fuzz_below(in, 8);
+        terms.min = fuzz_byte(in) % (terms.want + 1);
+        terms.flags = (uint32_t)fuzz_number(in, 2) & 0x4ff;
+        terms.notice_ms = 1000;
+        allocate.terms = &terms;
+        say_as(s, TYPE(ALLOCATE), number, &allocate.base);
+        return;
+    case 2:
+        claim.allocation = some;
+        claim.chunks = fuzz_below(in, 4);
+        claim.command = (char *)(uintptr_t) "task";
+        say_as(s, TYPE(CLAIM), number, &claim.base);
+        return;
+    case 3:
+        release.allocation = some;
+        release.recall = fuzz_below(in, 4);
+        part.chunks = 1 + fuzz_below(in, 4);
+        release.extents = extents;
+        release.n_extents = 1;
+        say_as(s, TYPE(RELEASE), number, &release.base);
+        return;
+    case 4:
+        offer.allocation = some;
+        offer.recall = fuzz_below(in, 4);
+        item.known = fuzz_byte(in) & 1;
+        item.free_in_ms = fuzz_byte(in);
+        offer.items = items;
+        offer.n_items = 1;
+        say_as(s, TYPE(OFFER), number, &offer.base);
+        return;
+    default:
+        end.claim = some;
+        end.kill = fuzz_byte(in) & 1;
+        say_as(s, TYPE(CLOSE), number, &end.base);
+    }
+}
+
 static void agent_speaks(fuzz_input *in)
 {
     static uint8_t bytes[FRAME_HEADER_BYTES + MESSAGE_MAX];
     uint8_t what = fuzz_byte(in);
+    if (what < 0x60) { /* as an agent would */
+        static const uint16_t answers[] = {TYPE(AGENT_OPENED), TYPE(AGENT_ENTERED), TYPE(AGENT_LIMITED),
+                                           TYPE(AGENT_EMPTIED)};
+        Granary__AgentAnswer m = GRANARY__AGENT_ANSWER__INIT;
+        Granary__AgentClaimUse drained = GRANARY__AGENT_CLAIM_USE__INIT;
+        Granary__AgentSample sample = GRANARY__AGENT_SAMPLE__INIT;
+        m.claim = drained.claim = 1 + fuzz_below(in, 8);
+        m.tag = w.tag;
+        if (what < 0x20)
+            say(w.agent, TYPE(AGENT_DRAINED), &drained.base);
+        else if (what < 0x50)
+            say(w.agent, answers[what % 4], &m.base);
+        sample.in_use = MIB(16) * fuzz_byte(in);
+        if (what >= 0x50)
+            say(w.agent, TYPE(AGENT_SAMPLE), &sample.base);
+        return;
+    }
     uint16_t type = what < 0xf0 ? (uint16_t)(TYPE(AGENT_SAMPLE) + what % (TYPE(AGENT_EMPTIED) - TYPE(AGENT_SAMPLE) + 1))
                                 : message_type(in);
     size_t n = message_frame(in, type, 0, 0, bytes);
@@ -270,7 +351,9 @@ static void act(fuzz_input *in)
     uint8_t what = fuzz_byte(in);
     stranger *s = &w.clients[what % CLIENTS];
     if (what < 0xa0) {
-        if (s->channel)
+        if (s->channel && what < 0x60)
+            client_asks(s, in);
+        else if (s->channel)
             client_speaks(s, in);
         else
             connect_client(s, in);
@@ -296,6 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store *s;
     prepare();
     w.now_ms = 1000000;
+    w.tag = 0;
     w.agent = NULL;
     memset(w.clients, 0, sizeof w.clients);
     int r = store_memory_open(&s, "0123456789abcdef0123456789abcdef");
