@@ -4,12 +4,14 @@
 #   make demo       install what is missing, build, run the main job on real files
 #   make test       install what is missing, build with sanitizers, run every test that fits into 15 minutes
 #   make test-long  the same with more rounds, and the tests that need a virtual machine
+#   make sim-long   play 2000 seeds of a simulated Granary, about 200 million events
+#   make mutants    plant bugs in it one by one, and show the seed that finds each
 #   make fuzz       let every fuzz target search for FUZZ_SECONDS (600)
 #   make bench      measure, beside other programs from Debian's packages
 #   make lint       formatting, static analysis, layers, lengths
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
-.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long fuzz bench lint install clean
+.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long sim-long mutants fuzz bench lint install clean
 .DEFAULT_GOAL := all
 
 BUILD ?= build
@@ -48,6 +50,13 @@ test: deps-test
 
 test-long: deps-long
 	@test/run-tests --build $(BUILD_TEST) --plain-build $(BUILD) --long
+
+sim-long: deps
+	@$(MAKE) --no-print-directory all
+	@sim/long --save
+
+mutants: deps
+	@sim/mutants/run
 
 fuzz: deps-test
 	@test/fuzz/run

@@ -40,6 +40,7 @@ static const char usage[] =
     "  --seconds N           of virtual time in which new things happen, 1 to 86400; default 60\n"
     "  --no-faults           nothing goes wrong\n"
     "  --no-liars            all clients keep the rules\n"
+    "  --no-check            the core does not check itself: the judges are alone\n"
     "  --trace               write down what happens, on standard output\n"
     "\n"
     "Exit status: 0 all is well, 1 a judge found something wrong, 2 the command line is.\n";
@@ -67,7 +68,7 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
 
 static options parse(int argc, char **argv)
 {
-    enum { SEED, FIRST, COUNT, JOBS, HOSTS, CLIENTS, SECONDS, NO_FAULTS, NO_LIARS, TRACE, STOP, HELP };
+    enum { SEED, FIRST, COUNT, JOBS, HOSTS, CLIENTS, SECONDS, NO_FAULTS, NO_LIARS, NO_CHECK, TRACE, STOP, HELP };
     static const struct option names[] = {{"seed", required_argument, NULL, SEED},
                                           {"first", required_argument, NULL, FIRST},
                                           {"count", required_argument, NULL, COUNT},
@@ -77,6 +78,7 @@ static options parse(int argc, char **argv)
                                           {"seconds", required_argument, NULL, SECONDS},
                                           {"no-faults", no_argument, NULL, NO_FAULTS},
                                           {"no-liars", no_argument, NULL, NO_LIARS},
+                                          {"no-check", no_argument, NULL, NO_CHECK},
                                           {"trace", no_argument, NULL, TRACE},
                                           {"stop", no_argument, NULL, STOP},
                                           {"help", no_argument, NULL, HELP},
@@ -114,6 +116,9 @@ static options parse(int argc, char **argv)
         case NO_LIARS:
             o.plan.liars = false;
             break;
+        case NO_CHECK:
+            o.plan.unchecked = true;
+            break;
         case TRACE:
             o.trace = true;
             break;
@@ -141,8 +146,9 @@ static void tell_replay(const options *o, uint64_t seed)
         printf(" --hosts %u", o->plan.hosts);
     if (o->plan.clients)
         printf(" --clients %u", o->plan.clients);
-    printf(" --seconds %llu%s%s --trace\n", (unsigned long long)(o->plan.busy / 1000000),
-           o->plan.faults ? "" : " --no-faults", o->plan.liars ? "" : " --no-liars");
+    printf(" --seconds %llu%s%s%s --trace\n", (unsigned long long)(o->plan.busy / 1000000),
+           o->plan.faults ? "" : " --no-faults", o->plan.liars ? "" : " --no-liars",
+           o->plan.unchecked ? " --no-check" : "");
 }
 
 static int run_one(const options *o)

@@ -82,6 +82,7 @@ sim_outcome sim_run(const sim_plan *plan)
     s->judges = judges_create(s);
     broker_options options = {.check = true};
     cast_broker(s, &options);
+    options.check = !plan->unchecked;
     s->broker = broker_create(s, &options);
     cast_hosts(s);
     cast_clients(s);

@@ -37,6 +37,7 @@ typedef struct {
     us_t quiet;              /* then work ends and everything must have settled within this */
     bool faults;             /* false: nothing goes wrong */
     bool liars;              /* some clients break rules */
+    bool unchecked;          /* the core does not check itself after each step: the judges are alone */
     FILE *trace;             /* NULL = none */
 } sim_plan;
 
