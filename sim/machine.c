@@ -377,7 +377,8 @@ void machine_reboot(machine *m)
     process **ended = sim_alloc(n * sizeof *ended); /* who hears of it may start others at once */
     sim_say(m->sim, m->name, "the machine dies");
     machine_listen(m, NULL);
-    memcpy(ended, m->living, n * sizeof *ended);
+    for (uint32_t i = 0; i < n; i++)
+        ended[i] = m->living[i];
     for (uint32_t i = 0; i < n; i++) {
         ended[i]->killed = true;
         ended[i]->child = 0;
