@@ -10,7 +10,7 @@
 
 bool crash_fits(broker_node *b, crash_when when)
 {
-    if (b->crash != when)
+    if (b->crash != when || b->sim->settling) /* it found no turn in time */
         return false;
     bool useful = driver_dirty(&b->driver) && (when == CRASH_BEFORE_COMMIT || b->n_letters > 0);
     return useful || ++b->crash_waits >= USELESS_TURNS;

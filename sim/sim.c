@@ -43,7 +43,7 @@ static void play(sim *s)
     while (!*s->wrong && clock_next(s->clock) <= end) {
         if (!s->settling && clock_next(s->clock) >= s->plan.busy)
             settle(s);
-        if (s->settling && everybody_is_over(s) && end > clock_now(s->clock) + RESTS)
+        if (s->settling && everybody_is_over(s) && broker_core(s->broker) && end > clock_now(s->clock) + RESTS)
             end = clock_now(s->clock) + RESTS;
         clock_turn(s->clock);
         judge_look(s->judges);
