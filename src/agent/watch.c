@@ -2,9 +2,9 @@
  * watch.c - the backend where nothing can be limited: membership by process tree and environment.
  *
  * What belongs to a claim: processes that entered it, their children as seen at every look, and processes of
- * the same user that carry GRANARY_CLAIM=<books>.<generation>. The claim above watches every member, so that the
- * children of one that dies are looked for at once. Use is resident anonymous + shared memory; shared pages count for
- * each process.
+ * the same user that carry GRANARY_CLAIM=<books>.<generation>. A process is in one claim: that which it entered last.
+ * The claim above watches every member, so that the children of one that dies are looked for at once. Use is resident
+ * anonymous + shared memory; shared pages count for each process.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,9 +21,13 @@
 #define DOUBT_MS      200  /* an exec begins this soon after its gate: until then a process shows what it was before */
 #define KTHREADD      2    /* the parent of all kernel threads */
 
+/* Why a process belongs. One of another claim is taken from it by a stronger reason, or by a name that it now says. */
+typedef enum { BY_PARENT = 1, BY_NAME, BY_ENTRY } bond;
+
 typedef struct {
     pid_t pid;
     int pidfd; /* names it for sure: a pid is reused */
+    bond why;
 } member;
 
 typedef struct {
@@ -159,8 +163,38 @@ static bool is_member(const watch_group *g, pid_t pid)
     return false;
 }
 
+static bool watch_lose(watch_group *g, pid_t pid)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (g->members[i].pid != pid)
+            continue;
+        close(g->members[i].pidfd);
+        g->members[i] = g->members[--g->count];
+        return true;
+    }
+    return false;
+}
+
+/* A process is in one claim. */
+static void watch_leave_others(watch_group *g, pid_t pid)
+{
+    for (watch_group *other = ((watcher *)g->base.owner)->first; other; other = other->next)
+        if (other != g && watch_lose(other, pid) && other->count == 0)
+            other->died_ms = clock_ms();
+}
+
+/* Why it is in another claim than this one; 0: it is not. */
+static bond watch_elsewhere(const watch_group *g, pid_t pid)
+{
+    for (const watch_group *other = ((const watcher *)g->base.owner)->first; other; other = other->next)
+        for (uint32_t i = 0; other != g && i < other->count; i++)
+            if (other->members[i].pid == pid && !pidfd_dead(other->members[i].pidfd))
+                return other->members[i].why;
+    return 0;
+}
+
 /* Takes the pidfd, also when it fails. */
-static int watch_keep(watch_group *g, pid_t pid, int pidfd)
+static int watch_keep(watch_group *g, pid_t pid, int pidfd, bond why)
 {
     if (g->count == g->capacity) {
         uint32_t capacity = g->capacity ? 2 * g->capacity : 4;
@@ -172,8 +206,9 @@ static int watch_keep(watch_group *g, pid_t pid, int pidfd)
         g->members = members;
         g->capacity = capacity;
     }
-    g->members[g->count++] = (member){.pid = pid, .pidfd = pidfd};
+    g->members[g->count++] = (member){.pid = pid, .pidfd = pidfd, .why = why};
     g->doubt_until = 0;
+    watch_leave_others(g, pid);
     return 0;
 }
 
@@ -196,7 +231,8 @@ static int watch_discover(watch_group *g, pid_t pid, const member *parent)
 {
     procfs_process process;
     int pidfd;
-    if (is_member(g, pid))
+    bond why = parent ? BY_PARENT : BY_NAME, elsewhere = watch_elsewhere(g, pid);
+    if (is_member(g, pid) || elsewhere > why || (elsewhere && why == BY_PARENT))
         return 0;
     int r = pidfd_of(pid, &pidfd);
     if (r < 0)
@@ -207,7 +243,7 @@ static int watch_discover(watch_group *g, pid_t pid, const member *parent)
     }
     if (g->count == 0 && procfs_process_read(g->base.owner->proc, pid, &process) == 0)
         g->uid = process.real;
-    return watch_keep(g, pid, pidfd);
+    return watch_keep(g, pid, pidfd, why);
 }
 
 static void watch_drop_dead(watch_group *g)
@@ -315,7 +351,7 @@ static int watch_attach(group *base, pid_t pid)
         return r;
     if (g->count == 0 && procfs_process_read(base->owner->proc, pid, &process) == 0)
         g->uid = process.real;
-    return watch_keep(g, pid, pidfd);
+    return watch_keep(g, pid, pidfd, BY_ENTRY);
 }
 
 /*

@@ -214,6 +214,34 @@ static void children_of_members_and_carriers_of_the_name_belong(void **state)
     f->b->ops->close(other);
 }
 
+/* The name of the claim that its parent is in stays in its environment until it runs exec. */
+static void a_process_is_in_the_claim_that_it_entered_last(void **state)
+{
+    fixture *f = *state;
+    char name[128];
+    group *first = opened(f, 3, true), *second = opened(f, 4, true);
+    pids inside = {0};
+    snprintf(name, sizeof name, "%s.3", f->books);
+    pid_t pid = child_of(f, name);
+    inside_is(f, first, &inside, 1);
+    assert_int_equal(f->b->ops->attach(second, pid), 0);
+    inside_is(f, first, &inside, 0);
+    inside_is(f, second, &inside, 1);
+    assert_int_equal(f->b->ops->attach(first, pid), 0);
+    inside_is(f, second, &inside, 0);
+    inside_is(f, first, &inside, 1);
+    /* the child of a member that entered another claim is not in its parent's */
+    pid_t child = child_of(f, NULL);
+    assert_int_equal(f->b->ops->attach(second, child), 0);
+    assert_int_equal(f->b->ops->attach(first, getpid()), 0);
+    inside_is(f, first, &inside, 2);
+    assert_false(pids_has(&inside, child));
+    inside_is(f, second, &inside, 1);
+    pids_free(&inside);
+    f->b->ops->close(first);
+    f->b->ops->close(second);
+}
+
 static void after_a_restart_the_name_finds_them_again(void **state)
 {
     fixture *f = *state;
@@ -303,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_enters_is_inside_until_it_ends),
         TEST(children_of_members_and_carriers_of_the_name_belong),
+        TEST(a_process_is_in_the_claim_that_it_entered_last),
         TEST(after_a_restart_the_name_finds_them_again),
         TEST(without_memory_a_group_does_not_look_empty),
         TEST(nothing_is_limited),
