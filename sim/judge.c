@@ -56,6 +56,7 @@ void judge_note(judges *j, const effect_note *n)
 {
     if (n->kind == NOTE_LIMIT_REACHED)
         j->limit_reached = clock_now(j->sim->clock) + 1;
+    recalls_note(j, n);
     j->grew |= n->kind == NOTE_GREW || n->kind == NOTE_GRANTED;
 }
 

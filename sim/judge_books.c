@@ -97,7 +97,7 @@ ms_t facts_recall(const judges *j, uint64_t recall)
 
 void changes_clear(changes *c)
 {
-    c->holdings.n = c->claims.n = c->recalls.n = c->ended.n = c->left.n = c->begun.n = 0;
+    c->notes.n = c->holdings.n = c->claims.n = c->recalls.n = c->ended.n = c->left.n = c->begun.n = 0;
 }
 
 static void note_holding(changes *c, const record_holding *before, const record_holding *after)
@@ -286,8 +286,8 @@ static void note_numbers(judges *j, const core_record *r)
 {
     if (r->kind == RECORD_SESSION && !books_session(&j->now, r->session.id)) {
         if (r->session.id.v <= j->highest_session)
-            WRONG(j, "generations: session %" PRIu64 " has a number that was given out before (up to %" PRIu64 ")", r->session.id.v,
-                  j->highest_session);
+            WRONG(j, "generations: session %" PRIu64 " has a number that was given out before (up to %" PRIu64 ")",
+                  r->session.id.v, j->highest_session);
         j->highest_session = r->session.id.v;
     }
     if (r->kind == RECORD_RECALL && !books_recall(&j->now, r->recall.id))
@@ -295,7 +295,9 @@ static void note_numbers(judges *j, const core_record *r)
     if (r->kind != RECORD_CLAIM || books_claim(&j->now, r->claim.gen))
         return;
     if (r->claim.gen.v <= j->highest_gen) {
-        WRONG(j, "generations: claim %" PRIu64 " of A%" PRIu64 " on %s has a number that was given out before (up to %" PRIu64 ")",
+        WRONG(j,
+              "generations: claim %" PRIu64 " of A%" PRIu64
+              " on %s has a number that was given out before (up to %" PRIu64 ")",
               r->claim.gen.v, r->claim.allocation.v, judge_host_name(j, r->claim.host), j->highest_gen);
         return;
     }
@@ -309,7 +311,8 @@ void books_put(judges *j, const core_record *r)
     *VECTOR_ADD(&j->tail) = *r;
     j->uncommitted++;
     if (!put(&j->now, r, &j->step))
-        WRONG(j, "bytes: a record ends what is not in the books: kind %d, number %" PRIu64, (int)r->kind, r->claim_end.v);
+        WRONG(j, "bytes: a record ends what is not in the books: kind %d, number %" PRIu64, (int)r->kind,
+              r->claim_end.v);
     claim_facts *f = r->kind == RECORD_CLAIM_END ? facts_claim(j, r->claim_end.v) : NULL;
     if (f)
         f->ended = true;
@@ -402,6 +405,7 @@ void books_finish(judges *j)
     finish(&j->base);
     free(j->tail.items);
     free(j->commits.items);
+    free(j->step.notes.items);
     free(j->step.holdings.items);
     free(j->step.claims.items);
     free(j->step.recalls.items);

@@ -66,7 +66,15 @@ typedef struct {
     bool was, is;
 } change_recall;
 
+/* Of a recall that is over at once there is no record but of its end: the log tells its counts. */
 typedef struct {
+    uint64_t recall;
+    note_kind kind;
+    chunks_t chunks;
+} recall_note;
+
+typedef struct {
+    VECTOR(recall_note) notes;
     VECTOR(change_holding) holdings;
     VECTOR(change_claim) claims;
     VECTOR(change_recall) recalls;
@@ -190,6 +198,7 @@ bytes_t hosts_quota(const judges *j, user_id u); /* UINT64_MAX = none */
 void step_judge(judges *j);
 
 /* ---- judge_recalls.c ---- */
+void recalls_note(judges *j, const effect_note *n);
 void recalls_judge(judges *j);
 
 /* ---- judge_claims.c ---- */

@@ -20,6 +20,40 @@ static bool ended(const judges *j, allocation_id a)
     return false;
 }
 
+void recalls_note(judges *j, const effect_note *n)
+{
+    if (n->kind == NOTE_WITHDRAWN || n->kind == NOTE_REVOKED || n->kind == NOTE_RECALL_DONE)
+        *VECTOR_ADD(&j->step.notes) = (recall_note){.recall = n->recall.v, .kind = n->kind, .chunks = n->chunks};
+}
+
+/* Its counts when it ended, by its last record and what was said of it since. */
+static record_recall last_counts(const judges *j, const record_recall *r)
+{
+    record_recall sum = *r;
+    for (uint32_t i = 0; i < j->step.notes.n; i++) {
+        const recall_note *n = &j->step.notes.items[i];
+        if (n->recall != r->id.v)
+            continue;
+        if (n->kind == NOTE_RECALL_DONE)
+            sum.released = n->chunks;
+        else if (n->kind == NOTE_WITHDRAWN)
+            sum.withdrawn += n->chunks;
+        else
+            sum.revoked += n->chunks;
+    }
+    return sum;
+}
+
+static void judge_over(judges *j, const change_recall *x)
+{
+    record_recall b = last_counts(j, &x->before);
+    if (b.released + b.withdrawn + b.revoked != b.asked)
+        WRONG(j,
+              "outcomes: recall %" PRIu64 " of A%" PRIu64 " is over with %" PRIu32 " released + %" PRIu32
+              " withdrawn + %" PRIu32 " revoked of %" PRIu32,
+              b.id.v, b.allocation.v, b.released, b.withdrawn, b.revoked, b.asked);
+}
+
 static void judge_counts(judges *j, const change_recall *x)
 {
     const record_recall *a = &x->before, *b = &x->after;
@@ -27,11 +61,8 @@ static void judge_counts(judges *j, const change_recall *x)
     if (answered > b->asked)
         WRONG(j, "outcomes: recall %" PRIu64 " of A%" PRIu64 " asked for %" PRIu32 " chunks and counts %" PRIu64,
               b->id.v, b->allocation.v, b->asked, answered);
-    if (!x->is && answered < b->asked && !ended(j, b->allocation))
-        WRONG(j,
-              "outcomes: recall %" PRIu64 " of A%" PRIu64 " is over with %" PRIu32 " released + %" PRIu32
-              " withdrawn + %" PRIu32 " revoked of %" PRIu32,
-              b->id.v, b->allocation.v, b->released, b->withdrawn, b->revoked, b->asked);
+    if (x->was && !x->is && !ended(j, b->allocation))
+        judge_over(j, x);
     if (!x->was)
         return;
     if (b->released < a->released || b->withdrawn < a->withdrawn || b->revoked < a->revoked)
