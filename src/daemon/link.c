@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/reserve.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "core/view.h"
@@ -14,6 +15,8 @@
 
 #define UNSENT_LIMIT ((size_t)4 << 20)
 #define ORDERS_MAX   (1u << 18) /* an agent that is so far behind is given up: it says hello again */
+
+#define STARVED_MAX 25u /* links in a row; the agent lets 200 ms pass before it asks for the next */
 
 #define TYPE(name) GRANARY__MESSAGE_TYPE__TYPE_AGENT_##name
 
@@ -48,6 +51,17 @@ static void link_drop(broker *b)
         core_event event = {.kind = EVENT_HOST_GONE, .gone = l->host};
         broker_step(b, &event);
     }
+}
+
+/* A link fails for want of memory. */
+static void starve(broker *b, const char *what)
+{
+    log_write(b->log, LOG_ERROR, "host=%s no memory for %s", b->local_host, what);
+    if (++b->link.starved < STARVED_MAX)
+        return;
+    log_write(b->log, LOG_ERROR, "host=%s no memory to speak with the agent: the broker ends, and is started again",
+              b->local_host);
+    broker_end(b, EXIT_NO_MEMORY);
 }
 
 /* The other side lives but is not understood, or does not read: a new link begins with hello. */
@@ -102,8 +116,11 @@ void link_order_add(broker *b, const effect_order *order)
         return; /* the core hears that the host is gone, and orders again after its hello */
     link_order *o = order_take(b);
     if (!o) {
-        log_write(b->log, LOG_ERROR, "host=%s the agent reads too slowly: its orders are dropped until its next hello",
-                  b->local_host);
+        if (l->capacity < ORDERS_MAX)
+            starve(b, "the orders to the agent");
+        else
+            log_write(b->log, LOG_ERROR,
+                      "host=%s the agent reads too slowly: its orders are dropped until its next hello", b->local_host);
         shutdown(channel_fd(l->channel), SHUT_RDWR); /* seen as the end of the stream in the next turn */
         return;
     }
@@ -183,6 +200,8 @@ void link_flush(broker *b)
     if (r == 0)
         r = channel_flush(l->channel);
     if (r < 0) {
+        if (r == STATUS_NO_MEMORY)
+            starve(b, "an order to the agent");
         shutdown(channel_fd(l->channel), SHUT_RDWR);
         poll_for(l, UV_READABLE);
         return;
@@ -288,6 +307,7 @@ static int take_sample(broker *b, const frame *f)
         return STATUS_PROTOCOL;
     claims_keep(&b->link, m);
     b->link.sampled = b->link.n_claims == m->n_claims;
+    b->link.starved = 0;
     if (b->link.n_claims > 1)
         qsort(b->link.claims, b->link.n_claims, sizeof *b->link.claims, compare_claims);
     for (size_t i = 0; i < m->n_claims; i++)
@@ -375,7 +395,7 @@ static int take(broker *b, const frame *f)
 static void ready_check(broker *b)
 {
     host_view v;
-    if (b->ready || !b->link.named || view_host_by_id(b->driver.core, b->link.host, &v) < 0)
+    if (b->ready || b->failed || !b->link.named || view_host_by_id(b->driver.core, b->link.host, &v) < 0)
         return;
     if (v.state != HOST_UP && v.state != HOST_DRAINING)
         return;
@@ -404,7 +424,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     if (r < 0)
         link_renew(b, *channel_why(l->channel) ? channel_why(l->channel) : "a message of the agent is not understood");
     else if (received < 0 && r == 0) {
-        log_write(b->log, LOG_WARNING, "host=%s the agent's link is down", b->local_host);
+        if (received == STATUS_NO_MEMORY)
+            starve(b, "what the agent says");
+        else
+            log_write(b->log, LOG_WARNING, "host=%s the agent's link is down", b->local_host);
         link_drop(b);
     }
     ready_check(b);
@@ -416,15 +439,15 @@ void link_connect(broker *b, int fd)
     link_drop(b);
     uv_poll_t *poll = malloc(sizeof *poll);
     if (!poll || uv_poll_init(&b->loop, poll, fd) < 0) {
-        log_write(b->log, LOG_ERROR, "host=%s no memory for the agent's link", b->local_host);
         free(poll);
         close(fd);
+        starve(b, "the agent's link");
         return;
     }
     if (channel_create(&l->channel, fd, PEER_AGENT_NEW) < 0) {
-        log_write(b->log, LOG_ERROR, "host=%s no memory for the agent's link", b->local_host);
         uv_close((uv_handle_t *)poll, on_closed);
         close(fd);
+        starve(b, "the agent's link");
         return;
     }
     channel_set_limit(l->channel, UNSENT_LIMIT);

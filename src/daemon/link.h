@@ -4,6 +4,9 @@
  * The supervisor makes it and sends each side its end; it may be replaced at any moment. Orders wait in a queue of
  * their own until the turn's commit, then go out as fast as the agent reads. A descriptor that came with a request goes
  * with the one order that names it, as a copy; the request's own is closed when its step is over.
+ *
+ * A link that there is no memory for fails, and the agent asks for another. A broker that starves at its links for some
+ * seconds ends with EXIT_NO_MEMORY: one that is started in its place may fare better, and the supervisor can give up.
  */
 #ifndef GRANARY_DAEMON_LINK_H
 #define GRANARY_DAEMON_LINK_H
@@ -40,6 +43,7 @@ typedef struct {
     bool greeted;     /* AgentHello came */
     bool named;       /* `host` is known, also while not connected */
     bool dirty;
+    uint32_t starved; /* links in a row, since the last sample, that failed for want of memory */
     host_id host;
     char enforcement[32];
     char enforcement_reason[192];

@@ -236,8 +236,9 @@ static void on_death(supervisor *s, child *c, const char *name, uv_timer_t *time
     bool shortage = exited && number == EXIT_NO_MEMORY && s->told_ready; /* else nobody waits but for the answer */
     int64_t pause = child_pause(c, uv_hrtime() / 1000000, shortage);
     if (pause < 0) {
-        log_write(s->log, LOG_ERROR, "child=%s %s=%d it dies whenever it is started: granaryd gives up", name,
-                  exited ? "status" : "signal", number);
+        bool starved = exited && number == EXIT_NO_MEMORY;
+        log_write(s->log, LOG_ERROR, "child=%s %s=%d %sit dies whenever it is started: granaryd gives up", name,
+                  exited ? "status" : "signal", number, starved ? "there is no memory for it: " : "");
         end(s, exited && number == EXIT_STORE ? EXIT_STORE : EXIT_OTHER);
         return;
     }

@@ -343,6 +343,25 @@ def test_at_the_start(trial, program, sticky):
     assert tried > 0, "nothing failed, so nothing was shown"
 
 
+def test_a_broker_that_starves_at_its_links_is_started_again(trial):
+    """It opened its books and has no memory for the link to its agent, nor will it have: another process serves."""
+    one = trial(BROKER)
+    one.open()
+    n = one.faults.seen - 40  # the link is among the last that a start needs
+    one.close()
+    for n in range(max(1, n), n + 40):
+        broker = one.open(n, sticky=True)
+        if "no memory to speak with the agent: the broker ends" in broker.text():
+            break
+        one.close()
+    else:
+        pytest.fail("none of them was an allocation of the link")
+    assert DEATH.findall(broker.text()) == [(BROKER, "status", "6")]
+    one.faults.fail(0)
+    scene(broker, one.faults, sleeper())
+    one.judge()
+
+
 @BOTH
 @pytest.mark.parametrize("words", [
     ["run", "-m", "64M", "--", "true"],

@@ -1,7 +1,45 @@
 /* The agent's link: what it must say first, what it is told, and answers that answer nothing. */
 #include "bench.h"
 
+#include "base/reserve.h"
+
+#define LINKS_MOST     25u /* in a row without memory; then the broker ends */
 #define NOT_UNDERSTOOD "a message of the agent is not understood"
+
+/* ---- a shortage, of the broker's end alone ---- */
+
+typedef enum {
+    AMPLE,
+    NO_CHANNEL,
+    NO_RECEIVING,
+    NO_SENDING,
+} shortage;
+
+static shortage want;
+static const bench *starved;
+
+int __real_channel_create(channel **ret, int fd, peer_state from);
+int __wrap_channel_create(channel **ret, int fd, peer_state from);
+int __real_channel_receive(channel *c);
+int __wrap_channel_receive(channel *c);
+int __real_channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, const ProtobufCMessage *m, int fd);
+int __wrap_channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, const ProtobufCMessage *m, int fd);
+
+int __wrap_channel_create(channel **ret, int fd, peer_state from)
+{
+    return want == NO_CHANNEL && from == PEER_AGENT_NEW ? STATUS_NO_MEMORY : __real_channel_create(ret, fd, from);
+}
+
+int __wrap_channel_receive(channel *c)
+{
+    return want == NO_RECEIVING && c == starved->b.link.channel ? STATUS_NO_MEMORY : __real_channel_receive(c);
+}
+
+int __wrap_channel_send(channel *c, uint16_t type, uint64_t number, uint64_t acked, const ProtobufCMessage *m, int fd)
+{
+    bool fails = want == NO_SENDING && c == starved->b.link.channel;
+    return fails ? STATUS_NO_MEMORY : __real_channel_send(c, type, number, acked, m, fd);
+}
 
 /* The broker gave the link up, and asked for another. */
 static void renewed(bench *t, const char *why)
@@ -292,6 +330,87 @@ static void test_notices_are_lines_of_the_log(void **state)
     bench_close(&t);
 }
 
+/* A link that fails for this want; what the agent says first is sent before its end is seen. */
+static void starve(bench *t, shortage which)
+{
+    Granary__AgentHello m = GRANARY__AGENT_HELLO__INIT;
+    m.version = PROTOCOL_VERSION;
+    m.host = t->b.local_host;
+    m.boot_id = (char *)BENCH_BOOT;
+    m.physical = m.total = GIB(8);
+    m.enforcement = (char *)"watch";
+    starved = t;
+    want = which;
+    bench_agent(t, false);
+    if (which != NO_CHANNEL)
+        bench_send(t->agent, TYPE(AGENT_HELLO), 0, &m.base);
+    bench_turns(t);
+    want = AMPLE;
+}
+
+static void starve_often(bench *t, shortage which, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        starve(t, which);
+        assert_null(t->b.link.channel);
+    }
+    assert_int_equal(t->b.link.starved, times);
+    assert_false(t->b.ending);
+}
+
+static void ended_for_memory(bench *t)
+{
+    char line[256];
+    assert_true(t->b.failed);
+    assert_int_equal(t->b.exit_code, EXIT_NO_MEMORY);
+    snprintf(line, sizeof line, "host=%s no memory to speak with the agent: the broker ends, and is started again",
+             t->b.local_host);
+    assert_string_equal(bench_log(t, 0), line);
+    assert_int_equal(bench_control(t), 0); /* it never was ready */
+}
+
+static void test_a_broker_that_starves_at_its_links_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        shortage which;
+        const char *said;
+    } cases[] = {
+        {NO_CHANNEL, "no memory for the agent's link"},
+        {NO_RECEIVING, "no memory for what the agent says"},
+        {NO_SENDING, "no memory for an order to the agent"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench t;
+        char line[256];
+        bench_open(&t, "");
+        starve_often(&t, cases[i].which, LINKS_MOST - 1);
+        snprintf(line, sizeof line, "host=%s %s", t.b.local_host, cases[i].said);
+        assert_true(bench_logged(&t, line));
+        starve(&t, cases[i].which);
+        ended_for_memory(&t);
+        bench_close(&t);
+    }
+}
+
+static void test_a_sample_ends_the_shortage(void **state)
+{
+    (void)state;
+    bench t;
+    bench_open(&t, "");
+    starve_often(&t, NO_CHANNEL, LINKS_MOST - 1);
+    bench_agent(&t, true);
+    bench_turns(&t);
+    assert_int_equal(bench_control(&t), CONTROL_READY);
+    starve_often(&t, NO_CHANNEL, LINKS_MOST - 1);
+    assert_int_equal(local(&t).state, HOST_SUSPECT);
+    bench_agent(&t, true);
+    bench_turns(&t);
+    assert_int_equal(t.b.link.starved, 0);
+    assert_int_equal(local(&t).state, HOST_UP);
+    bench_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +425,8 @@ int main(void)
         cmocka_unit_test(test_pids_of_a_sample),
         cmocka_unit_test(test_an_agent_that_does_not_read_is_given_up),
         cmocka_unit_test(test_notices_are_lines_of_the_log),
+        cmocka_unit_test(test_a_broker_that_starves_at_its_links_ends),
+        cmocka_unit_test(test_a_sample_ends_the_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
