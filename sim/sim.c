@@ -16,7 +16,7 @@
 #include "net.h"
 
 #define STILL_MOST 1000000u       /* jobs at one moment: somebody waits without waiting */
-#define RESTS      US_OF_MS(5000) /* after the last client: what drains late, what is collected */
+#define RESTS      US_OF_MS(9000) /* after the last client: files in shared memory go within 6 s, what is collected */
 
 static bool everybody_is_over(const sim *s)
 {
@@ -24,6 +24,15 @@ static bool everybody_is_over(const sim *s)
         if (!client_is_over(s->clients[i]))
             return false;
     return true;
+}
+
+/* What went wrong last is over, too. */
+static bool everything_is_up(const sim *s)
+{
+    bool up = broker_core(s->broker) != NULL;
+    for (uint32_t i = 0; i < s->n_hosts; i++)
+        up &= agent_is_up(s->agents[i]);
+    return up;
 }
 
 static void settle(sim *s)
@@ -43,7 +52,7 @@ static void play(sim *s)
     while (!*s->wrong && clock_next(s->clock) <= end) {
         if (!s->settling && clock_next(s->clock) >= s->plan.busy)
             settle(s);
-        if (s->settling && everybody_is_over(s) && broker_core(s->broker) && end > clock_now(s->clock) + RESTS)
+        if (s->settling && end > clock_now(s->clock) + RESTS && everybody_is_over(s) && everything_is_up(s))
             end = clock_now(s->clock) + RESTS;
         clock_turn(s->clock);
         judge_look(s->judges);
