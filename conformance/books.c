@@ -111,6 +111,9 @@ void books_ungate(books *b, pid_t pid, bool refused)
     for (uint32_t i = 0; i < b->n_gated; i++)
         if (b->gated[i] == pid)
             b->gated[i--] = b->gated[--b->n_gated];
+    for (uint32_t i = 0; i < b->n_refused; i++)
+        if (b->refused[i] == pid)
+            b->refused[i--] = b->refused[--b->n_refused]; /* the last answer counts */
     if (refused && b->n_refused < CLAIMS_MAX)
         b->refused[b->n_refused++] = pid;
 }
@@ -315,8 +318,10 @@ void books_offer(const books *b, const board *tasks, const Granary__Offer *m, re
                           idle[h], h, b->held[h], running);
     }
     for (uint32_t i = 0; i < b->n_recalls; i++) {
-        wanted += recall_open(&b->recalls[i]);
-        if (b->recalls[i].operator_made)
+        const recall *x = &b->recalls[i];
+        if (x->told > 0 && x->released < x->count && !(x->over && x->late_told))
+            wanted += x->count - x->released; /* also when it is over, and that was not told */
+        if (x->operator_made)
             return; /* it may ask for firm chunks */
     }
     if (m->n_items > wanted && m->n_items + b->min > held)

@@ -52,7 +52,6 @@ typedef struct {
     books_state state;
     uint64_t version, told; /* the highest that was sent */
     uint32_t want, min;
-    uint64_t chunk_size;
     uint32_t held[HOSTS], returning[HOSTS];
     uint32_t stale[HOSTS]; /* most that an old or doubtful state said, after which it must not be believed */
     bool stale_told;

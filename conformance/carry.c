@@ -61,6 +61,21 @@ static void judge_terms(stage *s, const Granary__Terms *t)
                       (unsigned long long)t->chunk_size, t->min, LABEL, w->want, CHUNK, w->min);
 }
 
+/* What is asked is what counts, also when it is not what it was told to ask for. */
+static void grant(stage *s, const Granary__Terms *t)
+{
+    books *b = &s->books;
+    uint32_t left = t ? t->want : 0;
+    b->version = 1;
+    b->want = left;
+    b->min = t ? t->min : 0;
+    for (uint32_t h = 0; h < HOSTS; h++) {
+        b->held[h] = s->setup.grant[h] < left ? s->setup.grant[h] : left;
+        left -= b->held[h];
+    }
+    b->state = books_held(b) > 0 ? BOOKS_LIVE : BOOKS_WAITING;
+}
+
 static void on_allocate(stage *s, request *q, const Granary__Allocate *m)
 {
     Granary__Reply reply = GRANARY__REPLY__INIT;
@@ -77,11 +92,7 @@ static void on_allocate(stage *s, request *q, const Granary__Allocate *m)
         reply.text = refused_text;
         reply.most = CHUNK;
     } else {
-        b->version = 1;
-        b->want = s->setup.want;
-        b->chunk_size = CHUNK;
-        memcpy(b->held, s->setup.grant, sizeof b->held);
-        b->state = books_held(b) > 0 ? BOOKS_LIVE : BOOKS_WAITING;
+        grant(s, m->terms);
         reply.status = b->state == BOOKS_LIVE ? 0 : STATUS_WAITING;
         reply.place = b->state == BOOKS_LIVE ? 0 : 1;
         if (b->state == BOOKS_WAITING)

@@ -226,6 +226,8 @@ static void ended_meanwhile(stage *s)
     BEGIN(s);
     stage_break(s);
     memset(s->books.held, 0, sizeof s->books.held);
+    for (uint32_t i = 0; i < s->books.n_claims; i++)
+        s->books.claims[i].open = false;
     s->books.state = BOOKS_GONE;
     REATTACH(s);
     stage_end_all(s);

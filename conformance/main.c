@@ -37,7 +37,7 @@ static int list_cases(void)
 static int list_rules(void)
 {
     for (rule_id id = 0; id < RULES; id++)
-        printf("%-18s %-6s %-24s %s\n", rule_of(id)->name, rule_level_name(rule_of(id)->level), rule_of(id)->where,
+        printf("%-18s %-6s %-29s %s\n", rule_of(id)->name, rule_level_name(rule_of(id)->level), rule_of(id)->where,
                rule_of(id)->sentence);
     return EXIT_HELD;
 }
@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     char why[200];
     const char *slash = strrchr(argv[0], '/');
     if (strcmp(slash ? slash + 1 : argv[0], TASK_NAME) == 0)
-        return task_main(argv[1]);
+        _exit(task_main(argv[1])); /* there are thousands: nothing is to be cleared up */
     if (options_parse(&o, argc, argv, why, sizeof why) < 0) {
         say_error(why);
         return EXIT_USAGE;

@@ -121,7 +121,10 @@ int options_parse(options *ret, int argc, char **argv, char *why, size_t size)
         if (r < 0)
             return r;
     }
-    if (o.rounds == UINT64_MAX)
+    bool rounds_given = o.rounds != UINT64_MAX, random = o.n_only == 0;
+    for (size_t i = 0; i < o.n_only; i++)
+        random |= strcmp(o.only[i], "random") == 0;
+    if (!rounds_given)
         o.rounds = o.seeded ? 1 : ROUNDS_DEFAULT;
     o.command = argv + optind;
     bool alone = o.list || o.rules || o.help || o.version;
@@ -134,6 +137,8 @@ int options_parse(options *ret, int argc, char **argv, char *why, size_t size)
         return snprintf(why, size, "--seed runs random scripts alone: leave --only out"), STATUS_INVALID;
     if (o.seeded && o.rounds == 0)
         return snprintf(why, size, "--seed with --rounds 0 would run nothing"), STATUS_INVALID;
+    if (rounds_given && !random && o.rounds > 0)
+        return snprintf(why, size, "--rounds is for random scripts: name the case random, too"), STATUS_INVALID;
     *ret = o;
     return 0;
 }

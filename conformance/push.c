@@ -179,6 +179,8 @@ void stage_tell_ended(stage *s, int status)
     memset(s->books.held, 0, sizeof s->books.held);
     s->books.state = BOOKS_GONE;
     s->books.version++;
+    for (uint32_t i = 0; i < s->books.n_claims; i++)
+        s->books.claims[i].open = false;
     told_state_fill(&t, &s->books);
     m.allocation = &t.state;
     m.status = status;

@@ -20,7 +20,7 @@ static const rule rules[RULES] = {
     [RULE_BODY] = {"body", "a body is the whole message of its type, and nothing else", P(2), LEVEL_MUST},
     [RULE_REFUSE] = {"refuse", "a frame that is too long, or no broker's, closes the connection or is skipped whole",
                      P(2), LEVEL_MUST},
-    [RULE_UNKNOWN] = {"unknown", "what names something unknown, and unknown fields, are ignored", P(4), LEVEL_MUST},
+    [RULE_UNKNOWN] = {"unknown", "what names something unknown, and unknown fields, are ignored", P(2), LEVEL_MUST},
 
     [RULE_NUMBER_NEXT] = {"number-next", "requests are numbered from 1, rising by one", P(4), LEVEL_MUST},
     [RULE_NUMBER_REUSED] = {"number-reused", "a number stays with its request: the same type and content", P(4),

@@ -53,9 +53,7 @@ int stage_start(stage *s, const setup *what)
 {
     char program[300], log[300];
     s->setup = *what;
-    s->books.min = what->min;
     s->books.to_start = what->tasks;
-    s->hello_by = stage_now() + HELLO_MS + s->options->wait_ms; /* it has to start first */
     snprintf(program, sizeof program, "%s/" TASK_NAME, s->folder);
     snprintf(log, sizeof log, "%s/log", s->folder);
     if (symlink(s->program, program) < 0)
@@ -146,6 +144,7 @@ void stage_turn(stage *s, int ms)
     turn_wire(s);
     if (s->wire.fd < 0 && s->wire.listener >= 0 && wire_accept(&s->wire)) {
         s->greeted = s->welcomed = false;
+        s->hello_by = stage_now() + HELLO_MS;
         turn_wire(s);
     }
     turn_board(s);
@@ -154,7 +153,7 @@ void stage_turn(stage *s, int ms)
         if (s->subject.ended)
             turn_wire(s); /* its last words */
     }
-    if (!s->greeted && s->hellos == 0 && stage_now() > s->hello_by && s->wire.fd >= 0)
+    if (!s->greeted && s->wire.fd >= 0 && stage_now() > s->hello_by)
         report_broken(&s->report, RULE_HELLO_LATE, "it connected, and said no whole HELLO in time");
 }
 

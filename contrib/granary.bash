@@ -28,3 +28,19 @@ _granary() {
     fi
 }
 complete -F _granary granary
+
+# Completion of granary-conformance(1).
+_granary_conformance() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == -- ]] || continue # behind it stands the client program
+        COMPREPLY=($(compgen $([ $((i + 1)) = "$COMP_CWORD" ] && echo -c || echo -f) -- "$word"))
+        return
+    done
+    if [[ $before == --only ]]; then
+        COMPREPLY=($(compgen -W "$(granary-conformance --list 2>/dev/null | awk '{ print $1 }')" -- "$word"))
+    else
+        COMPREPLY=($(compgen -W "$(granary-conformance --help 2>/dev/null | grep -o -e '--[a-z][a-z-]*' | sort -u) --" -- "$word"))
+    fi
+}
+complete -F _granary_conformance granary-conformance

@@ -433,8 +433,9 @@ class Client:
 
     def leave(self):
         """Everything back, and goodbye."""
-        if self.live and not self.ended and sum(self.held.values()) > 0:
-            self.request(pb.TYPE_RELEASE, pb.Release(allocation=self.allocation))
+        rest = [pb.Extent(host=host, chunks=self.stays(host)) for host in self.held if self.stays(host) > 0]
+        if self.live and not self.ended and rest:
+            self.request(pb.TYPE_RELEASE, pb.Release(allocation=self.allocation, extents=rest))
         while self.requests and not (self.ended and not self.session):
             self.turn()
         self.goodbye()

@@ -67,7 +67,7 @@ def test_the_installed_programs_find_each_other(tree, make_broker):
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
 def test_man_pages_render_without_a_warning(tree):
     pages = [os.path.join(folder, file) for folder, _, files in os.walk(tree) for file in files if "/man/" in folder]
-    assert len(pages) == 6
+    assert len(pages) == 7
     for page in pages:
         done = subprocess.run(["man", "-l", "--warnings=w", "-E", "UTF-8", page], capture_output=True, text=True,
                               env={**os.environ, "MANWIDTH": "100"}, timeout=60)
