@@ -12,6 +12,7 @@
 #include "agent/members.h"
 #include "base/status.h"
 
+#define OVER_KEEPS      MIB(64) /* charged to a group whose claim is over: drain_tolerance() of 16 GiB chunks */
 #define BUCKETS         1024u
 #define PROCESSES_USUAL 1024u /* of one claim */
 
@@ -151,7 +152,7 @@ static int remove_over(claims *all, uint64_t gen, bool *ret_gone)
     if (r == 0) {
         bool empty = inside.total == 0;
         members_close(&inside);
-        gone = empty && ops->use(g, &used) == 0 && used <= MIB(1) && ops->remove(g) == 0;
+        gone = empty && ops->use(g, &used) == 0 && used <= OVER_KEEPS && ops->remove(g) == 0;
     }
     ops->close(g);
     *ret_gone = gone;
