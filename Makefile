@@ -8,10 +8,11 @@
 #   make mutants    plant bugs in it one by one, and show the seed that finds each
 #   make fuzz       let every fuzz target search for FUZZ_SECONDS (600)
 #   make bench      measure, beside other programs from Debian's packages
+#   make study      compare the ways of giving memory back: tables and plots into docs/give-back
 #   make lint       formatting, static analysis, layers, lengths
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
-.PHONY: all deps deps-test deps-lint deps-long deps-bench demo test test-long sim-long mutants fuzz bench lint install clean
+.PHONY: all deps study deps-test deps-lint deps-long deps-bench demo test test-long sim-long mutants fuzz bench lint install clean
 .DEFAULT_GOAL := all
 
 BUILD ?= build
@@ -64,6 +65,10 @@ fuzz: deps-test
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@bench/run
+
+study: all
+	@$(BUILD)/sim/granary-sim study --out docs/give-back
+	@$(BUILD)/sim/granary-sim scale >docs/give-back/study-scale.md
 
 lint: deps-lint
 	@tools/lint.sh

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "sim.h"
+#include "study.h"
 
 enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
 
@@ -27,6 +28,8 @@ typedef struct {
 static const char usage[] =
     "Usage: granary-sim run [--seed N] [--trace] [OPTION]...\n"
     "       granary-sim seeds [--first N] [--count N] [--jobs N] [OPTION]...\n"
+    "       granary-sim study [OPTION]...    compares the ways of giving back; study --help tells more\n"
+    "       granary-sim scale [OPTION]...    what a decision takes in large fleets; scale --help tells more\n"
     "\n"
     "Plays brokers, agents and clients under virtual time, with faults thrown by the seed, and judges every step.\n"
     "The same seed and options are the same run.\n"
@@ -245,12 +248,16 @@ static int run_many(const options *o)
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        complain("%s", "a command is missing: run or seeds");
+        complain("%s", "a command is missing: run, seeds, study or scale");
     const char *command = argv[1];
     if (strcmp(command, "--help") == 0) {
         fputs(usage, stdout);
         return 0;
     }
+    if (strcmp(command, "study") == 0)
+        return study_main(argc - 1, argv + 1);
+    if (strcmp(command, "scale") == 0)
+        return scale_main(argc - 1, argv + 1);
     bool one = strcmp(command, "run") == 0;
     if (!one && strcmp(command, "seeds") != 0)
         complain("'%s' is no command of it", command);
