@@ -43,7 +43,8 @@ static struct {
     scratch scratch;
     stranger clients[CLIENTS];
     channel *agent;
-    uint64_t tag; /* of its last order */
+    uint64_t tag, claim; /* of its last order */
+    uint16_t order;
     uint64_t now_ms;
 } w;
 
@@ -113,8 +114,11 @@ static void heard(stranger *s, const frame *f)
         memcpy(s->token, welcome->token.data, sizeof s->token);
         channel_set_state(s->channel, PEER_BROKER_TO_CLIENT);
     }
-    if (d == &granary__agent_claim__descriptor)
+    if (d == &granary__agent_claim__descriptor) {
         w.tag = ((const Granary__AgentClaim *)m)->tag;
+        w.claim = ((const Granary__AgentClaim *)m)->claim;
+        w.order = f->header.type;
+    }
     if (!s && f->header.type == TYPE(AGENT_WELCOME))
         channel_set_state(w.agent, PEER_BROKER_TO_AGENT);
     scratch_reset(&w.scratch);
@@ -314,17 +318,19 @@ static void agent_speaks(fuzz_input *in)
     static uint8_t bytes[FRAME_HEADER_BYTES + MESSAGE_MAX];
     uint8_t what = fuzz_byte(in);
     if (what < 0x60) { /* as an agent would */
-        static const uint16_t answers[] = {TYPE(AGENT_OPENED), TYPE(AGENT_ENTERED), TYPE(AGENT_LIMITED),
-                                           TYPE(AGENT_EMPTIED)};
+        uint16_t answer = w.order == TYPE(AGENT_OPEN)    ? TYPE(AGENT_OPENED)
+                          : w.order == TYPE(AGENT_ENTER) ? TYPE(AGENT_ENTERED)
+                          : w.order == TYPE(AGENT_LIMIT) ? TYPE(AGENT_LIMITED)
+                                                         : TYPE(AGENT_EMPTIED);
         Granary__AgentAnswer m = GRANARY__AGENT_ANSWER__INIT;
         Granary__AgentClaimUse drained = GRANARY__AGENT_CLAIM_USE__INIT;
         Granary__AgentSample sample = GRANARY__AGENT_SAMPLE__INIT;
-        m.claim = drained.claim = 1 + fuzz_below(in, 8);
+        m.claim = drained.claim = what & 1 ? w.claim : 1 + fuzz_below(in, 8);
         m.tag = w.tag;
         if (what < 0x20)
             say(w.agent, TYPE(AGENT_DRAINED), &drained.base);
         else if (what < 0x50)
-            say(w.agent, answers[what % 4], &m.base);
+            say(w.agent, answer, &m.base);
         sample.in_use = MIB(16) * fuzz_byte(in);
         if (what >= 0x50)
             say(w.agent, TYPE(AGENT_SAMPLE), &sample.base);
@@ -379,7 +385,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store *s;
     prepare();
     w.now_ms = 1000000;
-    w.tag = 0;
+    w.tag = w.claim = 0;
+    w.order = 0;
     w.agent = NULL;
     memset(w.clients, 0, sizeof w.clients);
     int r = store_memory_open(&s, "0123456789abcdef0123456789abcdef");
