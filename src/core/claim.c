@@ -374,8 +374,10 @@ void claim_on_entered(core *c, const event_claim_answer *e)
         return;
     }
     root_keep(c, k, e->root);
+    outcome o = outcome_of(k, e, STATUS_OK);
+    bool claims = p->session->id.v == k->opener.v && p->number.v == k->opened_by.v; /* again, after a restart */
     /* Not journaled, task after task: asked again, the agent finds the process inside, and tells the same end again. */
-    fill_end(pending_tell(c, p, outcome_of(k, e, STATUS_OK)), e);
+    fill_end(claims ? pending_reply(c, p, o) : pending_tell(c, p, o), e);
 }
 
 void claim_on_emptied(core *c, const event_claim_answer *e)

@@ -236,11 +236,47 @@ static void test_another_claim_has_the_process(void **state)
     world_close(&w);
 }
 
+/* A claim that was made before a restart and asked for again after it is answered once, like any other. */
+static void test_claim_across_a_restart(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w);
+    host_id h = world_host(&w, "a", GIB(4));
+    session_id s = world_session(&w, 1000, false);
+    allocation_id a;
+    world_allocate(&w, s, world_terms(GIB(1), 2, 0, TERM_GROWABLE), &a);
+    core_event claim = world_request(&w, s, EVENT_CLAIM);
+    claim.claim.id = a;
+    claim.claim.host = h;
+    claim.claim.chunks = 1;
+    claim.claim.handle = 5;
+    world_step(&w, &claim);
+    generation g = world_order(&w, ORDER_OPEN, 0)->gen;
+    world_restart(&w, true);
+    core_event back = {.kind = EVENT_SESSION_REATTACH,
+                       .session = {.session = s, .user = {1000}, .link = 3, .token = {1, 2, 3}}};
+    world_step(&w, &back);
+    world_host(&w, "a", GIB(4)); /* expected, so its group is made */
+    world_step(&w, &claim);
+    effect_order enter = *world_order(&w, ORDER_ENTER, 0);
+    assert_int_equal(enter.gen.v, g.v);
+    world_answer(&w, EVENT_CLAIM_ENTERED, h, g, STATUS_OK, enter.tag);
+    assert_int_equal(world_reply(&w)->claim.v, g.v);
+    core_event other = {.kind = EVENT_WANT, .request = claim.request, .want = {.id = a, .want = 1}};
+    world_step(&w, &other); /* its number is used up */
+    assert_int_equal(world_reply(&w)->claim.v, g.v);
+    assert_int_equal(world_allocation(&w, a).want, 2);
+    world_replay(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused_and_silent),         cmocka_unit_test(test_entry_is_asked_again),
         cmocka_unit_test(test_kill_after_a_polite_close),  cmocka_unit_test(test_resize_again),
-        cmocka_unit_test(test_resize_without_its_session), cmocka_unit_test(test_another_claim_has_the_process)};
+        cmocka_unit_test(test_resize_without_its_session), cmocka_unit_test(test_another_claim_has_the_process),
+        cmocka_unit_test(test_claim_across_a_restart)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
