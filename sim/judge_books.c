@@ -189,6 +189,8 @@ static void put_recall(books *b, const record_recall *r, changes *c)
     if (!x)
         x = VECTOR_ADD(&b->recalls);
     *x = *r;
+    if (b->counters.recall < r->id.v) /* it may be over before its turn ends, and is told all the same */
+        b->counters.recall = r->id.v;
 }
 
 static book_allocation *allocation_get(books *b, allocation_id id, changes *c)
