@@ -137,6 +137,7 @@ void allocation_relist(core *c, allocation *a)
         return;
     if (gives) {
         c->supply_sequence++;
+        c->freed |= c->n_waiting != 0;
         list_append(&c->recallable, &a->recallable_node);
     } else {
         list_remove(&a->recallable_node);

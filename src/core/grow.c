@@ -111,6 +111,10 @@ static chunks_t grow_one(core *c, allocation *a, chunks_t most)
     chunks_t grown = fits ? holding_grant_plan(c, a) : 0;
     if (grown)
         allocation_touch(c, a);
+    if (grown && c->n_waiting && recall_willing(a)) { /* on all its hosts more may be asked back now */
+        c->supply_sequence++;
+        c->freed = true;
+    }
     if (grown && a->held >= a->want)
         recall_withdraw_for(c, a); /* it has all that it wants: nobody need give for it */
     return grown;
