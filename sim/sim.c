@@ -15,8 +15,9 @@
 #include "machine.h"
 #include "net.h"
 
-#define STILL_MOST 1000000u       /* jobs at one moment: somebody waits without waiting */
-#define RESTS      US_OF_MS(9000) /* after the last client: files in shared memory go within 6 s, what is collected */
+#define JOBS_A_SECOND 50000u         /* fifty times what the busiest run needs */
+#define STILL_MOST    1000000u       /* jobs at one moment: somebody waits without waiting */
+#define RESTS         US_OF_MS(9000) /* after the last client: files in shared memory go within 6 s, what is collected */
 
 static bool everybody_is_over(const sim *s)
 {
@@ -48,6 +49,7 @@ static void play(sim *s)
 {
     us_t end = s->plan.busy + s->plan.quiet;
     us_t last = 0;
+    uint64_t most = (s->plan.busy / 1000000 + 60) * JOBS_A_SECOND;
     uint64_t since = 0; /* turns that were done when time last went on */
     while (!*s->wrong && clock_next(s->clock) <= end) {
         if (!s->settling && clock_next(s->clock) >= s->plan.busy)
@@ -56,6 +58,8 @@ static void play(sim *s)
             end = clock_now(s->clock) + RESTS;
         clock_turn(s->clock);
         judge_look(s->judges);
+        if (clock_turns(s->clock) > most)
+            sim_wrong(s, "no rest: %llu jobs, fifty times what is usual", (unsigned long long)most);
         if (clock_now(s->clock) > last) {
             last = clock_now(s->clock);
             since = clock_turns(s->clock);
