@@ -4,7 +4,8 @@
  *   down ──start──> up, no link ──connects, hello──> linked ──WELCOME──> welcomed ──READY──> samples, collects
  *     ^─────────────── crash ───────────────┴──the link breaks: tries again and again──┘
  *
- * What it knows lives in an agent_life; a crash ends that, and the machine goes on.
+ * What it knows lives in an agent_life; a crash ends that, and the machine goes on. Two judges sit here, for they need
+ * the orders: what is said to be empty is, and what is to end by force ends soon.
  */
 #include "agent.h"
 
@@ -18,6 +19,7 @@
 
 #define RELINK_LEAST US_OF_MS(20)
 #define RELINK_MOST  US_OF_MS(400)
+#define FORCE_WITHIN US_OF_MS(2500)
 #define PER_CENT     10000u /* of a million */
 
 struct agent_node {
@@ -29,6 +31,7 @@ struct agent_node {
     connection *link; /* NULL: none */
     bool welcomed;
     us_t sample_every, collect_every;
+    us_t started; /* this life */
     clock_job start, relink, sample, collect;
 };
 
@@ -59,6 +62,9 @@ static void on_answer(void *context, const life_answer *answer)
                                .peak = answer->peak,
                                .other = {answer->other},
                                .root = {answer->root_pid, answer->root_start}}};
+    if (answer->kind == LIFE_EMPTY && answer->status == 0 && machine_survivors(a->machine, answer->gen, US_NEVER))
+        sim_wrong(a->sim, "emptied: agent %s says that claim %llu is empty, and somebody lives in it",
+                  machine_name(a->machine), (unsigned long long)answer->gen);
     if (answer->status < 0)
         sim_say(a->sim, a->name, "claim %llu: %s", (unsigned long long)answer->gen, answer->text);
     say(a, MESSAGE_ANSWER, &e);
@@ -154,6 +160,16 @@ static int32_t pid_of(const agent_node *a, uint64_t handle)
     return handle <= INT32_MAX && machine_process(a->machine, (int32_t)handle, &p) ? p.pid : 0;
 }
 
+/* An order to end by force, FORCE_WITHIN ago. */
+static void on_force_looked(void *context, uint64_t gen)
+{
+    const agent_node *a = context;
+    us_t since = clock_now(a->sim->clock) - FORCE_WITHIN;
+    if (a->life && a->started <= since && machine_survivors(a->machine, gen, since))
+        sim_wrong(a->sim, "force: agent %s was told to end claim %llu by force, and somebody lives in it",
+                  machine_name(a->machine), (unsigned long long)gen);
+}
+
 static int take_claim_order(agent_node *a, const effect_order *o)
 {
     static const life_order_kind kinds[] = {
@@ -174,6 +190,8 @@ static int take_claim_order(agent_node *a, const effect_order *o)
                         .ending = o->ending,
                         .running = o->running,
                         .pid = pid_of(a, o->handle)};
+    if (o->kill)
+        clock_at(a->sim->clock, clock_now(a->sim->clock) + FORCE_WITHIN, on_force_looked, a, o->gen.v);
     return life_order_take(a->life, &order);
 }
 
@@ -256,6 +274,7 @@ static void on_start(void *context, uint64_t argument)
     life_sink sink = {.context = a, .answer = on_answer, .drained = on_drained, .use = on_use, .notice = on_notice};
     (void)argument;
     a->start = 0;
+    a->started = clock_now(a->sim->clock);
     a->life = life_start(a->sim, a->machine, &sink);
     sim_say(a->sim, a->name, "starts (%s)", life_enforcement(a->life));
     on_relink(a, 0);

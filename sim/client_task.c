@@ -135,7 +135,7 @@ static process_plan plan_of(client_node *c, bytes_t room)
     plan.stubborn = rng_chance(dice, p->stubborn);
     plan.stubborn_for = US_OF_MS(rng_between(dice, 100, 5000));
     plan.leaves_child = rng_chance(dice, p->children);
-    plan.child_life = US_OF_MS(rng_between(dice, 1, 3000));
+    plan.child_life = US_OF_MS(rng_between(dice, 1, rng_chance(dice, 100000) ? 40000 : 3000));
     return plan;
 }
 

@@ -167,6 +167,7 @@ static process *process_add(machine *m, uint32_t uid, const process_plan *plan)
     process *p = sim_alloc(sizeof *p);
     *p = (process){.pid = first_pid(m) + (int32_t)m->n_processes,
                    .parent = 1,
+                   .started = clock_now(m->sim->clock),
                    .start = clock_now(m->sim->clock) / START_TICK_US + 1,
                    .uid = uid,
                    .plan = *plan,
@@ -369,6 +370,16 @@ void machine_each(const machine *m, void (*visit)(void *context, const process_v
         process_view view = see(m->living[i]);
         visit(context, &view);
     }
+}
+
+uint32_t machine_survivors(const machine *m, uint64_t gen, us_t since)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n_living; i++) {
+        const process *p = m->living[i];
+        n += p->in == gen && p->started < since && !p->plan.stubborn;
+    }
+    return n;
 }
 
 void machine_reboot(machine *m)

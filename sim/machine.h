@@ -81,6 +81,8 @@ typedef struct {
     uint32_t processes; /* that live */
 } group_view;
 void machine_groups(const machine *m, void (*visit)(void *context, const group_view *g), void *context);
+/* Processes of a claim that live, and were started before `since`; without those that a kill does not end at once. */
+uint32_t machine_survivors(const machine *m, uint64_t gen, us_t since);
 bytes_t machine_in_use(const machine *m); /* all of it, with foreign; may be more than there is */
 /* A fault: somebody removes an empty group; when there is none, the next that becomes empty. */
 void machine_lose_group(machine *m);

@@ -21,7 +21,8 @@ typedef struct {
 
 struct process {
     int32_t pid, parent;
-    uint64_t start;
+    us_t started;
+    uint64_t start; /* as the kernel tells it */
     uint32_t uid;
     process_plan plan;
     void (*gone)(void *context, int32_t pid, bool oom, bool killed);
