@@ -99,7 +99,7 @@ static void fill_recall(Granary__RecallInfo *i, const recall *x)
     i->allocation = ALLOCATION;
     i->reason = recall_reason;
     i->asked = x->count;
-    i->released = x->released;
+    i->released = x->released + x->counted;
     i->withdrawn = x->withdrawn;
     i->deadline_ms = x->overdue ? 0 : 60000;
     i->overdue = x->overdue;

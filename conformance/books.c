@@ -44,7 +44,7 @@ claim *books_claim(books *b, uint64_t id)
 
 uint32_t recall_open(const recall *r)
 {
-    uint32_t done = r->released + r->withdrawn;
+    uint32_t done = r->released + r->counted + r->withdrawn;
     return r->over || done >= r->count ? 0 : r->count - done;
 }
 
@@ -197,7 +197,7 @@ static void judge_recall(const books *b, const recall *x, const uint32_t give[HO
         report_broken(r, x->told > 1 ? RULE_RECALL_TWICE : RULE_RECALL_EXCEEDED,
                       "recall %llu asked for %u, was told %u %s, and got %u", (unsigned long long)x->id, x->count,
                       x->told, x->told == 1 ? "time" : "times", x->released + sum);
-    if (x->over && x->unwanted != NEVER_KNOWN && x->unwanted <= b->now && x->released + sum <= x->count)
+    if (x->over && x->late_told && x->unwanted != NEVER_KNOWN && x->unwanted <= b->now && x->released + sum <= x->count)
         report_broken(r, RULE_WITHDRAWN, "%u released for recall %llu, which is over", sum, (unsigned long long)x->id);
     for (uint32_t h = 0; h < HOSTS; h++) {
         if (give[h] > 0 && !accepts(x, h))
@@ -230,7 +230,7 @@ static void count_for_open(books *b, uint32_t host, uint32_t n)
     for (uint32_t i = 0; i < b->n_recalls && n > 0; i++) {
         recall *x = &b->recalls[i];
         uint32_t part = accepts(x, host) ? least(recall_open(x), n) : 0;
-        x->released += part;
+        x->counted += part;
         n -= part;
     }
 }

@@ -28,6 +28,7 @@ typedef enum { BOOKS_NONE, BOOKS_WAITING, BOOKS_LIVE, BOOKS_ENDING, BOOKS_GONE }
 typedef struct {
     uint64_t id;
     uint32_t count, released, withdrawn;
+    uint32_t counted;  /* released without an id, and counted for it */
     uint32_t host;     /* or ANY_HOST */
     unsigned told;     /* times that it was sent */
     uint64_t known;    /* the moment by which the client had read it; NEVER_KNOWN */

@@ -378,7 +378,7 @@ static void on_outcome(stage *s, request *q, const Granary__RecallOutcome *m)
         info.id = x->id;
         info.allocation = ALLOCATION;
         info.asked = x->count;
-        info.released = x->released;
+        info.released = x->released + x->counted;
         info.withdrawn = x->withdrawn;
         reply.outcome = &info;
     }

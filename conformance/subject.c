@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,23 +77,67 @@ static bool slurp(const char *path, char *to, size_t size)
     return true;
 }
 
-/* State and session of a process or thread. */
-static bool stat_read(const char *path, char *ret_state, pid_t *ret_session)
+typedef struct {
+    pid_t pid, parent, session;
+    char state;
+    bool ours;
+} process;
+
+#define PROCESSES_MAX 8192u
+
+static bool stat_read(const char *path, process *ret)
 {
     char text[1024];
-    int session;
+    int parent, session;
     if (!slurp(path, text, sizeof text))
         return false;
     const char *at = strrchr(text, ')'); /* a name may hold anything */
-    if (!at || sscanf(at + 1, " %c %*d %*d %d", ret_state, &session) != 2)
+    if (!at || sscanf(at + 1, " %c %d %*d %d", &ret->state, &parent, &session) != 3)
         return false;
-    *ret_session = session;
+    ret->parent = parent;
+    ret->session = session;
     return true;
 }
 
 static bool is_number(const char *name)
 {
     return isdigit((unsigned char)name[0]);
+}
+
+/* Marks what the program started: its session, its descendants, and those whose parents ended, which came to us. */
+static void crowd_mark(const subject *s, process *all, size_t n)
+{
+    bool more = true;
+    for (size_t i = 0; i < n; i++)
+        all[i].ours = all[i].pid == s->pid || all[i].session == s->pid || all[i].parent == getpid();
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n && !all[i].ours; j++)
+                if (all[j].ours && all[j].pid == all[i].parent)
+                    all[i].ours = more = true;
+    }
+}
+
+/* All processes of the machine. Valid until the next call. */
+static size_t crowd_read(const subject *s, const process **ret)
+{
+    static process all[PROCESSES_MAX];
+    char path[300];
+    size_t n = 0;
+    struct dirent *e;
+    DIR *proc = opendir("/proc");
+    while (proc && n < PROCESSES_MAX && (e = readdir(proc))) {
+        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+        if (!is_number(e->d_name) || !stat_read(path, &all[n]))
+            continue;
+        all[n++].pid = (pid_t)strtol(e->d_name, NULL, 10);
+    }
+    if (proc)
+        closedir(proc);
+    crowd_mark(s, all, n);
+    *ret = all;
+    return n;
 }
 
 static uint64_t switches(const char *text, const char *key)
@@ -102,24 +147,24 @@ static uint64_t switches(const char *text, const char *key)
 }
 
 /* All threads of one process. */
-static bool threads_sleep(const char *pid, uint64_t *run)
+static bool threads_sleep(pid_t pid, uint64_t *run)
 {
-    char path[600], text[4096], state;
-    pid_t session;
+    char path[600], text[4096];
+    process thread;
     bool sleep = true;
-    snprintf(path, sizeof path, "/proc/%s/task", pid);
-    DIR *threads = opendir(path);
     struct dirent *e;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
     while (threads && sleep && (e = readdir(threads))) {
         if (!is_number(e->d_name))
             continue;
-        snprintf(path, sizeof path, "/proc/%s/task/%s/stat", pid, e->d_name);
-        if (!stat_read(path, &state, &session))
+        snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pid, e->d_name);
+        if (!stat_read(path, &thread))
             continue;
-        snprintf(path, sizeof path, "/proc/%s/task/%s/status", pid, e->d_name);
+        snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid, e->d_name);
         if (slurp(path, text, sizeof text))
             *run += 1 + switches(text, "\nvoluntary_ctxt_switches:") + switches(text, "nonvoluntary_ctxt_switches:");
-        sleep = strchr("SZXtTI", state) != NULL;
+        sleep = strchr("SZXtTI", thread.state) != NULL;
     }
     if (threads)
         closedir(threads);
@@ -128,50 +173,34 @@ static bool threads_sleep(const char *pid, uint64_t *run)
 
 bool subject_sleeps(const subject *s, uint64_t *ret_run)
 {
-    char path[300], state;
-    pid_t session;
-    bool sleep = true;
-    struct dirent *e;
-    DIR *all = opendir("/proc");
+    const process *all;
+    size_t n = crowd_read(s, &all);
+    bool sleep = n > 0;
     *ret_run = 0;
-    while (all && sleep && (e = readdir(all))) {
-        if (!is_number(e->d_name))
-            continue;
-        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
-        if (stat_read(path, &state, &session) && session == s->pid)
-            sleep = threads_sleep(e->d_name, ret_run);
-    }
-    if (all)
-        closedir(all);
-    return sleep && all;
+    for (size_t i = 0; i < n && sleep; i++)
+        if (all[i].ours)
+            sleep = threads_sleep(all[i].pid, ret_run);
+    return sleep;
 }
 
 void subject_finish(subject *s)
 {
-    char path[300], state;
-    pid_t session;
-    struct dirent *e;
     bool left = s->pid > 0;
-    for (int round = 0; left && round < 100; round++) { /* what it starts while it is being ended */
-        DIR *all = opendir("/proc");
+    for (int round = 0; left && round < 1000; round++) { /* what it starts while it is being ended */
+        const process *all;
+        size_t n = crowd_read(s, &all);
         left = false;
-        while (all && (e = readdir(all))) {
-            snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
-            if (!is_number(e->d_name) || !stat_read(path, &state, &session) || session != s->pid || state == 'Z')
-                continue;
-            kill((pid_t)strtol(e->d_name, NULL, 10), SIGKILL);
-            left = true;
-        }
-        if (all)
-            closedir(all);
+        for (size_t i = 0; i < n; i++)
+            if (all[i].ours && all[i].state != 'Z') {
+                kill(all[i].pid, SIGKILL);
+                left = true;
+            }
         subject_reap(s);
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ; /* orphans, which came to us */
         if (left)
-            usleep(1000);
+            poll(NULL, 0, 1);
     }
-    if (s->pid > 0 && !s->ended)
-        waitpid(s->pid, &s->status, 0);
     if (s->pidfd >= 0)
         close(s->pidfd);
     if (s->log >= 0)

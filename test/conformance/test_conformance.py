@@ -187,10 +187,15 @@ def test_a_seed_plays_the_same_script_again():
 
 def test_nothing_is_left_behind(tmp_path):
     env = {**os.environ, "TMPDIR": str(tmp_path)}
+    pids = tmp_path / "pids"
     done = subprocess.run([KIT, "--wait", "1", "--only", "work", "--only", "recall-busy", "--", "sh", "-c",
-                           "sleep 1001 & setsid sleep 1001 & sleep 1001"], env=env, capture_output=True, text=True, timeout=60)
+                           f"sleep 1001 & echo $! >>{pids}; setsid sh -c 'echo $$ >>{pids}; (setsid sleep 1001 & echo $! >>{pids}); "
+                           "sleep 1001' & exec sleep 1001"], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert os.listdir(tmp_path) == []
+    started = pids.read_text().split()
+    assert len(started) == 6
+    assert [pid for pid in started if os.path.exists(f"/proc/{pid}")] == []
+    assert os.listdir(tmp_path) == ["pids"]
 
 
 def test_a_task_alone_says_what_it_is():
