@@ -22,6 +22,7 @@ enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
 typedef struct {
     sim_plan plan;
     uint64_t first, count, jobs;
+    uint64_t *seeds; /* of --file, or NULL: first, first + 1, ... */
     bool trace, stop;
 } options;
 
@@ -36,6 +37,7 @@ static const char usage[] =
     "\n"
     "  --seed N, --first N   the (first) seed; default 1\n"
     "  --count N             how many seeds; default 100\n"
+    "  --file FILE           the seeds that lie in this file, one a line; '#' begins a comment\n"
     "  --jobs N              how many at once; default: the processors\n"
     "  --stop                end at the first seed that finds something\n"
     "  --hosts N             machines, 1 to 16; default: thrown\n"
@@ -69,12 +71,48 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
     return v;
 }
 
+static void read_seeds(options *o, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        fprintf(stderr, "granary-sim: cannot read '%s': %s\n", path, strerror(errno));
+        exit(EXIT_USAGE);
+    }
+    char line[256], word[64];
+    o->count = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%63s", word) != 1 || *word == '#')
+            continue;
+        o->seeds = sim_grow(o->seeds, (o->count + 1) * sizeof *o->seeds);
+        o->seeds[o->count++] = number("file", word, 0, UINT64_MAX);
+    }
+    fclose(f);
+    if (o->count == 0)
+        complain("there is no seed in '%s'", path);
+}
+
 static options parse(int argc, char **argv)
 {
-    enum { SEED, FIRST, COUNT, JOBS, HOSTS, CLIENTS, SECONDS, NO_FAULTS, NO_LIARS, NO_CHECK, TRACE, STOP, HELP };
+    enum {
+        SEED,
+        FIRST,
+        COUNT,
+        SEEDS_FILE,
+        JOBS,
+        HOSTS,
+        CLIENTS,
+        SECONDS,
+        NO_FAULTS,
+        NO_LIARS,
+        NO_CHECK,
+        TRACE,
+        STOP,
+        HELP
+    };
     static const struct option names[] = {{"seed", required_argument, NULL, SEED},
                                           {"first", required_argument, NULL, FIRST},
                                           {"count", required_argument, NULL, COUNT},
+                                          {"file", required_argument, NULL, SEEDS_FILE},
                                           {"jobs", required_argument, NULL, JOBS},
                                           {"hosts", required_argument, NULL, HOSTS},
                                           {"clients", required_argument, NULL, CLIENTS},
@@ -100,6 +138,9 @@ static options parse(int argc, char **argv)
             break;
         case COUNT:
             o.count = number(name, optarg, 1, UINT32_MAX);
+            break;
+        case SEEDS_FILE:
+            read_seeds(&o, optarg);
             break;
         case JOBS:
             o.jobs = number(name, optarg, 1, 1024);
@@ -233,13 +274,14 @@ static int run_many(const options *o)
     /* In turn: what is printed has the order of the seeds. */
     while (ended < begun || (ended < o->count && !(wrong && o->stop))) {
         while (begun < o->count && !(wrong && o->stop) && begun - ended < o->jobs) {
-            start(&workers[begun % o->jobs], o, o->first + begun);
+            start(&workers[begun % o->jobs], o, o->seeds ? o->seeds[begun] : o->first + begun);
             begun++;
         }
         wrong += !finish(&workers[ended % o->jobs], o, &sum);
         ended++;
     }
     free(workers);
+    free(o->seeds);
     printf("%" PRIu64 " seeds, %" PRIu64 " wrong; %" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " steps\n", ended,
            wrong, sum.events, sum.messages, sum.steps);
     return wrong ? EXIT_WRONG : 0;

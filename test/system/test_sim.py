@@ -44,6 +44,8 @@ def test_many_seeds_are_summed_up():
     (["run", "--hosts", "17"], "--hosts takes a whole number from 1 to 16, not '17'"),
     (["seeds", "--count", "0"], "--count takes a whole number from 1 to 4294967295, not '0'"),
     (["run", "--seconds", "1.5"], "--seconds takes a whole number from 1 to 86400, not '1.5'"),
+    (["seeds", "--file", "/nonexistent"], "cannot read '/nonexistent': No such file or directory"),
+    (["seeds", "--file", "/dev/null"], "there is no seed in '/dev/null'"),
     (["run", "more"], "'more' is not understood here"),
     (["run", "--colour"], "unrecognized option '--colour'"),
     (["run", "--seed"], "option '--seed' requires an argument"),
