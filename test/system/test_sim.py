@@ -35,7 +35,7 @@ def test_many_seeds_are_summed_up():
 
 
 @pytest.mark.parametrize("words, said", [
-    ([], "a command is missing: run or seeds"),
+    ([], "a command is missing: run, seeds, study or scale"),
     (["fly"], "'fly' is no command of it"),
     (["run", "--seed", "x"], "--seed takes a whole number from 0 to 18446744073709551615, not 'x'"),
     (["run", "--seed", "-1"], "--seed takes a whole number from 0 to 18446744073709551615, not '-1'"),
