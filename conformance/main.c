@@ -16,7 +16,9 @@
 
 enum { EXIT_HELD = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2, EXIT_KIT = 3 };
 
-#define SAID_BYTES 400
+#define SAID_BYTES   400
+#define FOLDER_BYTES 92 /* a socket in it has a name that fits an address */
+#define TMPDIR_MAX   (FOLDER_BYTES - sizeof "/granary-kit-XXXXXX")
 
 static char self[300];
 
@@ -57,9 +59,9 @@ static void folder_remove(const char *folder)
 static int play(const options *o, tally *t, const script *x, uint64_t seed)
 {
     static stage s; /* large */
-    char folder[64], name[64], again[96], said[SAID_BYTES];
+    char folder[FOLDER_BYTES], name[64], again[96], said[SAID_BYTES];
     const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/granary-kit-XXXXXX", base && strlen(base) < 24 ? base : "/tmp");
+    snprintf(folder, sizeof folder, "%s/granary-kit-XXXXXX", base && strlen(base) <= TMPDIR_MAX ? base : "/tmp");
     if (!mkdtemp(folder) || stage_open(&s, o, self, folder) < 0) {
         perror("granary-conformance: a private folder with its sockets");
         return EXIT_KIT;
