@@ -66,7 +66,7 @@ bool client_check(const client_node *c, char *why, size_t size)
 court *court_open(void)
 {
     court *t = calloc(1, sizeof *t);
-    others = (court_others){.up = true};
+    others = (court_others){0};
     now = CLOCK_EPOCH_MS;
     t->s.plan.seed = 1;
     t->s.clock = clock_create();

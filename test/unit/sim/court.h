@@ -17,9 +17,7 @@ typedef struct {
 /* What the parts that do not take part would say. */
 typedef struct {
     const core *core;      /* the broker's; NULL = it is down */
-    bool up;               /* false: in the end there is no broker */
     bool diverges;         /* the journal replays to another state */
-    bool client_is_there;  /* one that never ends */
     bool client_miscounts; /* its pool */
 } court_others;
 extern court_others others;
