@@ -118,6 +118,7 @@ typedef struct {
     uint64_t session, number;
     event_kind kind;
     bool dry_run;
+    bool muddled; /* something else was asked under its number */
     bool answered;
     int status;
     uint64_t allocation, claim, recall;

@@ -51,8 +51,10 @@ void wire_event(judges *j, const core_event *e)
     j->first_sight = true;
     if (e->kind < EVENT_ALLOCATE || e->kind >= EVENT_KINDS)
         return;
-    if (find(j, e->request.session.v, e->request.number.v)) {
+    request_facts *q = find(j, e->request.session.v, e->request.number.v);
+    if (q) {
         j->first_sight = false;
+        q->muddled |= q->kind != e->kind;
         return;
     }
     if (j->requests.n >= 4096)
@@ -127,10 +129,14 @@ static void judge_welcome(judges *j, const char *to, const message *m)
 
 /* ---- answers ---- */
 
-/* Of these an answer is not kept: what the agent says of a task; what is no answer to the contents. */
+/*
+ * Of these an answer is not kept: what the agent says of a task that entered (who asks again is told the same; who asks
+ * something else under that number is not), and what is no answer to the contents.
+ */
 static bool passing(const request_facts *q, int status)
 {
-    return q->kind == EVENT_ENTER || q->dry_run || status == STATUS_STALE || status == STATUS_LIMIT;
+    return q->kind == EVENT_ENTER || (q->kind == EVENT_CLAIM && q->muddled) || q->dry_run || status == STATUS_STALE ||
+           status == STATUS_LIMIT;
 }
 
 static void judge_reply(judges *j, const char *to, const message *m)
