@@ -238,30 +238,33 @@ static void worker_start(worker *k, const run_plan *plan)
     k->from = fds[0];
 }
 
-static void worker_finish(worker *k, const run_plan *plan, run_result *ret)
+static bool worker_finish(worker *k, const run_plan *plan, run_result *ret)
 {
     int status = 0;
     bool told = read(k->from, ret, sizeof *ret) == (ssize_t)sizeof *ret;
     close(k->from);
     if (waitpid(k->pid, &status, 0) == k->pid && told && status == 0)
-        return;
+        return true;
     fprintf(stderr, "granary-sim: the run of way %s on %s with %u hosts failed (status %d)\n", way_name(plan->way),
             plan->work->name, plan->hosts, status);
-    exit(EXIT_WRONG);
+    return false;
 }
 
-static void run_all(const options *o, const run_plan *plans, size_t n, run_result *results)
+/* Returns how many have results: those whose run failed are left out. */
+static size_t run_all(const options *o, const run_plan *plans, size_t n, run_result *results)
 {
     worker workers[64];
-    size_t begun = 0, ended = 0;
+    size_t begun = 0, ended = 0, good = 0;
     for (; ended < n; ended++) {
         for (; begun < n && begun - ended < o->jobs; begun++)
             worker_start(&workers[begun % o->jobs], &plans[begun]);
-        worker_finish(&workers[ended % o->jobs], &plans[ended], &results[ended]);
+        if (worker_finish(&workers[ended % o->jobs], &plans[ended], &results[good]))
+            good++;
         if (!o->quick)
             fprintf(stderr, "%zu of %zu: %s, %u hosts, way %s\n", ended + 1, n, plans[ended].work->name,
                     plans[ended].hosts, way_name(plans[ended].way));
     }
+    return good;
 }
 
 /* ---- what comes of it ---- */
@@ -384,7 +387,8 @@ static int quick(const options *o, const run_plan *plans, size_t n, const run_re
     run_result *second = calloc(n, sizeof *second);
     if (!second)
         return EXIT_WRONG;
-    run_all(o, plans, n, second);
+    if (run_all(o, plans, n, second) != n)
+        return EXIT_WRONG;
     char *a = table_text(first, n), *b = table_text(second, n);
     bool same = strcmp(a, b) == 0;
     int missed = all_missed(first, n);
@@ -403,14 +407,14 @@ int study_main(int argc, char **argv)
     static run_plan plans[RUNS_MAX];
     static run_result results[RUNS_MAX];
     size_t n = plan_all(&o, plans, RUNS_MAX);
-    run_all(&o, plans, n, results);
+    size_t good = run_all(&o, plans, n, results);
     if (o.quick)
-        return quick(&o, plans, n, results);
+        return good == n ? quick(&o, plans, n, results) : EXIT_WRONG;
     if (o.out) {
-        write_out(o.out, results, n);
+        write_out(o.out, results, good);
     } else {
-        tables_write(stdout, results, n);
-        tables_write_cpu(stdout, results, n);
+        tables_write(stdout, results, good);
+        tables_write_cpu(stdout, results, good);
     }
-    return 0;
+    return good == n ? 0 : EXIT_WRONG;
 }

@@ -64,7 +64,7 @@ typedef struct {
     const char *name, *about;
     shape task;
     bytes_t chunks[SIZES_MAX]; /* of the pools, in turn; 0 ends */
-    bool zipf;                 /* the n-th pool's share is as 1/n; else all have the same */
+    bool zipf;                 /* of each eight pools the n-th one's share is as 1/n; else all have the same */
     firm_size firm[SIZES_MAX]; /* even chances; chunk_size 0 ends */
     double firm_load;          /* part of all memory that firm requests hold on average, if they did not wait */
     shape firm_hold;
@@ -100,8 +100,8 @@ typedef struct {
     study_way way;
     uint32_t hosts;
     uint64_t seed;
-    ms_t warm, span,
-        tail; /* measured after `warm`, for `span`; then no firm request comes, and those wait to be served */
+    ms_t warm, span; /* measured after `warm`, for `span` */
+    ms_t tail;       /* then no firm request comes, and those that wait may be served */
     ms_t sample_ms;
     bool bound; /* compute the bound of each firm request */
     bool time;  /* keep each step's time, by kind of event */
@@ -119,8 +119,6 @@ typedef struct {
     double wait_50, wait_99, wait_mean;    /* ms */
     double bound_50, bound_99, bound_mean; /* of the same requests, each in the state that it came to */
     uint64_t bounded;
-    uint64_t waited; /* firm requests that were not served by what was free: wait above a round trip */
-    double waited_50, waited_99, waited_bound_50, waited_bound_99; /* of these alone */
     uint64_t killed, done;
     double lost_gib_s, done_gib_s;
     double largest_gib; /* largest free piece, mean */
@@ -130,7 +128,7 @@ typedef struct {
     double drain_50, drain_99; /* ms until a host is empty */
     uint64_t steps, journal_bytes;
     uint64_t cpu_ns;
-    uint64_t arena_bytes, chunks;
+    uint64_t arena_bytes;
 } run_result;
 
 run_result study_run(const run_plan *plan);

@@ -42,10 +42,9 @@ static double mean(const series *s)
     return s->n ? sum / (double)s->n : 0;
 }
 
-/* One that still waits has waited at least so long. */
 static void sum_firms(const world *w, run_result *r)
 {
-    series waits = {0}, bounds = {0}, waited = {0}, waited_bounds = {0};
+    series waits = {0}, bounds = {0};
     for (uint32_t i = 0; i < w->n_firms; i++) {
         const firm *f = &w->firms[i];
         if (!f->counts || f->asked == 0 || (f->over && !f->held))
@@ -56,11 +55,6 @@ static void sum_firms(const world *w, run_result *r)
         series_add(&waits, wait);
         if (f->bound != MS_NEVER)
             series_add(&bounds, (double)f->bound);
-        if (wait <= 2 * MESSAGE_MS)
-            continue;
-        series_add(&waited, wait);
-        if (f->bound != MS_NEVER)
-            series_add(&waited_bounds, (double)f->bound);
     }
     r->wait_mean = mean(&waits);
     r->wait_50 = percentile(waits.values, waits.n, 0.5);
@@ -69,22 +63,14 @@ static void sum_firms(const world *w, run_result *r)
     r->bound_50 = percentile(bounds.values, bounds.n, 0.5);
     r->bound_99 = percentile(bounds.values, bounds.n, 0.99);
     r->bounded = bounds.n;
-    r->waited = waited.n;
-    r->waited_50 = percentile(waited.values, waited.n, 0.5);
-    r->waited_99 = percentile(waited.values, waited.n, 0.99);
-    r->waited_bound_50 = percentile(waited_bounds.values, waited_bounds.n, 0.5);
-    r->waited_bound_99 = percentile(waited_bounds.values, waited_bounds.n, 0.99);
     free(waits.values);
     free(bounds.values);
-    free(waited.values);
-    free(waited_bounds.values);
 }
 
 run_result world_result(world *w)
 {
     tally *s = &w->sum;
     double gib = (double)GIB(1), samples = s->samples ? (double)s->samples : 1;
-    totals_view totals;
     run_result r = {.way = w->plan.way,
                     .hosts = w->plan.hosts,
                     .refused = s->refused,
@@ -109,8 +95,6 @@ run_result world_result(world *w)
     r.drains = s->drains.n;
     r.drain_50 = percentile(s->drains.values, s->drains.n, 0.5);
     r.drain_99 = percentile(s->drains.values, s->drains.n, 0.99);
-    view_totals(w->core, &totals);
-    r.chunks = totals.claims;
     sum_firms(w, &r);
     return r;
 }

@@ -9,7 +9,8 @@
 
 #include "base/status.h"
 
-#define RETRY_MS 20u
+#define RETRY_MS   20u
+#define ZIPF_POOLS 8u /* of each so many the n-th has a share as 1/n: the largest stays within what one may hold */
 
 static bool is_library(const world *w)
 {
@@ -278,9 +279,9 @@ static double share_of(const world *w, uint32_t index)
         all *= 1 - 2 * w->plan.work->firm_load; /* room for twice the mean demand */
     if (!w->plan.work->zipf)
         return all / w->n_pools;
-    for (uint32_t i = 0; i < w->n_pools; i++)
-        weights += 1.0 / (i + 1);
-    return all / (index + 1) / weights;
+    for (uint32_t i = 1; i <= ZIPF_POOLS; i++)
+        weights += 1.0 / i;
+    return all / w->n_pools * ZIPF_POOLS / (index % ZIPF_POOLS + 1) / weights;
 }
 
 void pools_open(world *w)

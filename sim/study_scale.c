@@ -17,7 +17,7 @@ static const char usage[] = "Usage: granary-sim scale [--hosts N]... [--seconds 
                             "\n"
                             "Runs way 3 and tells the time of each kind of decision, and memory. Default: 1000, 10000 "
                             "and 100000 hosts with ten\n"
-                            "chunks each, 20 measured seconds of virtual time, the workload one-host.\n"
+                            "chunks each, 10 measured seconds of virtual time, the workload one-host.\n"
                             "\n"
                             "Exit status: 0 done, 2 the command line is wrong.\n";
 
@@ -78,8 +78,7 @@ int scale_main(int argc, char **argv)
                                           {"help", no_argument, NULL, HELP},
                                           {NULL, 0, NULL, 0}};
     uint32_t sizes[8] = {1000, 10000, 100000}, n = 0;
-    run_plan plan = {
-        .way = WAY_3, .seed = 1, .warm = 30000, .span = 20000, .tail = 0, .sample_ms = 10000, .time = true};
+    run_plan plan = {.way = WAY_3, .seed = 1, .warm = 8000, .span = 10000, .tail = 0, .sample_ms = 10000, .time = true};
     plan.work = workload_find("one-host");
     for (int c, index; (c = getopt_long(argc, argv, "", names, &index)) != -1;) {
         if (c == HOSTS && n < 8) {

@@ -109,17 +109,26 @@ void world_step(world *w, const core_event *e)
     broker_effects(w);
 }
 
+/* Room for twice as many unanswered requests. */
+static void ring_grow(party *p)
+{
+    uint32_t room = p->room ? p->room * 2 : 64;
+    asked *ring = study_alloc(room * sizeof *ring);
+    for (uint32_t n = p->acked + 1; p->room && n < p->next; n++)
+        ring[n % room] = p->ring[n % p->room];
+    free(p->ring);
+    p->ring = ring;
+    p->room = room;
+}
+
 void party_ask(world *w, uint32_t who, asked what, void *data)
 {
     party *p = &w->parties[who];
     what.number = p->next++;
     what.open = true;
-    asked *place = &p->ring[what.number % p->room];
-    if (place->open) {
-        fprintf(stderr, "granary-sim: a client has too many unanswered requests\n");
-        abort();
-    }
-    *place = what;
+    if (what.number - p->acked >= p->room)
+        ring_grow(p);
+    p->ring[what.number % p->room] = what;
     world_job(w, (job){.at = w->now + MESSAGE_MS, .kind = JOB_ASK, .who = who, .number = what.number, .data = data});
 }
 
@@ -198,8 +207,6 @@ static void parties_open(world *w)
             if (w->effects.items[k].kind == EFFECT_REPLY)
                 p->session = w->effects.items[k].reply.session;
         p->next = 1;
-        p->room = ASKED_MAX;
-        p->ring = study_alloc(p->room * sizeof *p->ring);
     }
 }
 

@@ -62,11 +62,10 @@ typedef struct {
     chunks_t chunks;
 } asked;
 
-#define ASKED_MAX 1024u /* unanswered requests of one party: two for each slot of a pool, and offers */
 typedef struct {
     session_id session;
     uint32_t next, acked; /* numbers */
-    asked *ring;
+    asked *ring;          /* unanswered, by number modulo room */
     uint32_t room;
 } party;
 
