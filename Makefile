@@ -6,13 +6,14 @@
 #   make test-long  the same with more rounds, and the tests that need a virtual machine
 #   make sim-long   play 2000 seeds of a simulated Granary, about 200 million events
 #   make mutants    plant bugs in it one by one, and show the seed that finds each
+#   make model      check the model of the give-back protocol with spin (MODEL_FLAGS=--quick: the smaller runs)
 #   make fuzz       let every fuzz target search for FUZZ_SECONDS (600)
 #   make bench      measure, beside other programs from Debian's packages
 #   make study      compare the ways of giving memory back: tables and plots into docs/give-back
 #   make lint       formatting, static analysis, layers, lengths
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       only install what building needs (deps-test, deps-bench: also what testing, measuring needs)
-.PHONY: all deps study deps-test deps-lint deps-long deps-bench demo test test-long sim-long mutants fuzz bench lint install clean
+.PHONY: all deps study deps-test deps-lint deps-long deps-bench demo test test-long sim-long mutants model fuzz bench lint install clean
 .DEFAULT_GOAL := all
 
 BUILD ?= build
@@ -58,6 +59,10 @@ sim-long: deps
 
 mutants: deps
 	@sim/mutants/run
+
+model:
+	@tools/deps.sh model
+	@tools/model.py $(MODEL_FLAGS)
 
 fuzz: deps-test
 	@test/fuzz/run

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that the named purposes need, and only when one is missing.
 #
-#   tools/deps.sh build|demo|test|lint|long|bench ...
+#   tools/deps.sh build|demo|test|lint|long|bench|model ...
 #
 # Works as root, or through sudo where sudo asks nothing on a terminal-less machine. When everything is there already it
 # touches nothing and needs no network.
@@ -12,7 +12,8 @@ build="gcc libc6-dev meson ninja-build pkg-config libuv1-dev libprotobuf-c-dev p
 demo="python3 xz-utils util-linux procps"
 test="clang libclang-rt-dev python3 python3-pytest python3-protobuf protobuf-compiler strace e2fsprogs util-linux procps xz-utils"
 lint="clang-format clang-tidy cppcheck python3 git"
-long="qemu-system-x86 busybox-static cpio"
+model="spin gcc libc6-dev python3"
+long="qemu-system-x86 busybox-static cpio $model"
 bench="python3 redis-server redis-tools parallel findutils slurm-wlm munge"
 
 wanted=""
@@ -24,8 +25,9 @@ for purpose in "$@"; do
     lint) wanted="$wanted $lint" ;;
     long) wanted="$wanted $long" ;;
     bench) wanted="$wanted $bench" ;;
+    model) wanted="$wanted $model" ;;
     *)
-        echo "deps.sh: unknown purpose '$purpose'; known: build demo test lint long bench" >&2
+        echo "deps.sh: unknown purpose '$purpose'; known: build demo test lint long bench model" >&2
         exit 2
         ;;
     esac

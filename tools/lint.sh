@@ -51,6 +51,7 @@ self_tests() {
 check build plain_build
 check format format
 check words /usr/bin/python3 tools/words.py
+check model-names /usr/bin/python3 tools/model.py --names
 check ratchet /usr/bin/python3 tools/ratchet.py
 check layers /usr/bin/python3 tools/layers.py --build "$build"
 check self-tests self_tests
