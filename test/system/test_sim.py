@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-from broker import BIN
-
-SIM = os.path.join(os.path.dirname(BIN), "sim", "granary-sim")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+SIM = os.path.join(os.environ.get("GRANARY_BIN_DIR", os.path.join(ROOT, "build", "bin")), "..", "sim", "granary-sim")
 
 
 def sim(*words):
