@@ -107,7 +107,7 @@ static int integer_parse(const char *text, int32_t *ret, char *why, size_t why_s
         return STATUS_INVALID;
     }
     if (errno || value > INT32_MAX || value < INT32_MIN) {
-        snprintf(why, why_size, "'%.40s' is not from %d to %d", text, INT32_MIN, INT32_MAX);
+        snprintf(why, why_size, "'%.40s' is not from %ld to %ld", text, (long)INT32_MIN, (long)INT32_MAX);
         return STATUS_INVALID;
     }
     *ret = (int32_t)value;

@@ -4,6 +4,8 @@
  */
 #include "core/pick.h"
 
+#include <assert.h>
+
 #include "core/holding.h"
 #include "core/recall.h"
 
@@ -85,6 +87,7 @@ static pick *best_of(choice *ch, uint32_t mark, bytes_t missing, chunks_t *ret_n
             next = p;
         }
     }
+    assert(best);
     chunks_t n = best->here;
     bytes_t enough = missing / best->size;
     if (next && next->size == best->size) {
