@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "number.h"
 #include "sim.h"
 #include "study.h"
 
@@ -58,19 +59,6 @@ static void __attribute__((noreturn)) complain(const char *format, const char *w
     exit(EXIT_USAGE);
 }
 
-static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (errno || end == text || *end || strchr(text, '-') || v < least || v > most) {
-        fprintf(stderr, "granary-sim: --%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'\n", option,
-                least, most, text);
-        exit(EXIT_USAGE);
-    }
-    return v;
-}
-
 static void read_seeds(options *o, const char *path)
 {
     FILE *f = fopen(path, "re");
@@ -91,92 +79,100 @@ static void read_seeds(options *o, const char *path)
         complain("there is no seed in '%s'", path);
 }
 
+enum {
+    SEED,
+    FIRST,
+    COUNT,
+    SEEDS_FILE,
+    JOBS,
+    HOSTS,
+    CLIENTS,
+    SECONDS,
+    NO_FAULTS,
+    NO_LIARS,
+    NO_CHECK,
+    TRACE,
+    STOP,
+    HELP
+};
+static const struct option names[] = {{"seed", required_argument, NULL, SEED},
+                                      {"first", required_argument, NULL, FIRST},
+                                      {"count", required_argument, NULL, COUNT},
+                                      {"file", required_argument, NULL, SEEDS_FILE},
+                                      {"jobs", required_argument, NULL, JOBS},
+                                      {"hosts", required_argument, NULL, HOSTS},
+                                      {"clients", required_argument, NULL, CLIENTS},
+                                      {"seconds", required_argument, NULL, SECONDS},
+                                      {"no-faults", no_argument, NULL, NO_FAULTS},
+                                      {"no-liars", no_argument, NULL, NO_LIARS},
+                                      {"no-check", no_argument, NULL, NO_CHECK},
+                                      {"trace", no_argument, NULL, TRACE},
+                                      {"stop", no_argument, NULL, STOP},
+                                      {"help", no_argument, NULL, HELP},
+                                      {NULL, 0, NULL, 0}};
+
+/* What one option says. False: there is none like it. */
+static bool take(options *o, int c, const char *name)
+{
+    switch (c) {
+    case SEED:
+    case FIRST:
+        o->plan.seed = o->first = number(name, optarg, 0, UINT64_MAX);
+        break;
+    case COUNT:
+        o->count = number(name, optarg, 1, UINT32_MAX);
+        break;
+    case SEEDS_FILE:
+        read_seeds(o, optarg);
+        break;
+    case JOBS:
+        o->jobs = number(name, optarg, 1, 1024);
+        break;
+    case HOSTS:
+        o->plan.hosts = (uint32_t)number(name, optarg, 1, SIM_HOSTS);
+        break;
+    case CLIENTS:
+        o->plan.clients = (uint32_t)number(name, optarg, 1, SIM_CLIENTS);
+        break;
+    case SECONDS:
+        o->plan.busy = US_OF_MS(number(name, optarg, 1, 86400) * 1000);
+        break;
+    case NO_FAULTS:
+        o->plan.faults = false;
+        break;
+    case NO_LIARS:
+        o->plan.liars = false;
+        break;
+    case NO_CHECK:
+        o->plan.unchecked = true;
+        break;
+    case TRACE:
+        o->trace = true;
+        break;
+    case STOP:
+        o->stop = true;
+        break;
+    case HELP:
+        fputs(usage, stdout);
+        exit(0);
+    default:
+        return false;
+    }
+    return true;
+}
+
 static options parse(int argc, char **argv)
 {
-    enum {
-        SEED,
-        FIRST,
-        COUNT,
-        SEEDS_FILE,
-        JOBS,
-        HOSTS,
-        CLIENTS,
-        SECONDS,
-        NO_FAULTS,
-        NO_LIARS,
-        NO_CHECK,
-        TRACE,
-        STOP,
-        HELP
-    };
-    static const struct option names[] = {{"seed", required_argument, NULL, SEED},
-                                          {"first", required_argument, NULL, FIRST},
-                                          {"count", required_argument, NULL, COUNT},
-                                          {"file", required_argument, NULL, SEEDS_FILE},
-                                          {"jobs", required_argument, NULL, JOBS},
-                                          {"hosts", required_argument, NULL, HOSTS},
-                                          {"clients", required_argument, NULL, CLIENTS},
-                                          {"seconds", required_argument, NULL, SECONDS},
-                                          {"no-faults", no_argument, NULL, NO_FAULTS},
-                                          {"no-liars", no_argument, NULL, NO_LIARS},
-                                          {"no-check", no_argument, NULL, NO_CHECK},
-                                          {"trace", no_argument, NULL, TRACE},
-                                          {"stop", no_argument, NULL, STOP},
-                                          {"help", no_argument, NULL, HELP},
-                                          {NULL, 0, NULL, 0}};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     options o = {.plan = {.seed = 1, .faults = true, .liars = true, .busy = US_OF_MS(60000), .quiet = US_OF_MS(240000)},
                  .first = 1,
                  .count = 100,
                  .jobs = processors > 0 ? (uint64_t)processors : 1};
-    for (int c, index; (c = getopt_long(argc, argv, "", names, &index)) != -1;) {
-        const char *name = c == '?' ? "" : names[index].name;
-        switch (c) {
-        case SEED:
-        case FIRST:
-            o.plan.seed = o.first = number(name, optarg, 0, UINT64_MAX);
-            break;
-        case COUNT:
-            o.count = number(name, optarg, 1, UINT32_MAX);
-            break;
-        case SEEDS_FILE:
-            read_seeds(&o, optarg);
-            break;
-        case JOBS:
-            o.jobs = number(name, optarg, 1, 1024);
-            break;
-        case HOSTS:
-            o.plan.hosts = (uint32_t)number(name, optarg, 1, SIM_HOSTS);
-            break;
-        case CLIENTS:
-            o.plan.clients = (uint32_t)number(name, optarg, 1, SIM_CLIENTS);
-            break;
-        case SECONDS:
-            o.plan.busy = US_OF_MS(number(name, optarg, 1, 86400) * 1000);
-            break;
-        case NO_FAULTS:
-            o.plan.faults = false;
-            break;
-        case NO_LIARS:
-            o.plan.liars = false;
-            break;
-        case NO_CHECK:
-            o.plan.unchecked = true;
-            break;
-        case TRACE:
-            o.trace = true;
-            break;
-        case STOP:
-            o.stop = true;
-            break;
-        case HELP:
-            fputs(usage, stdout);
-            exit(0);
-        default:
+    for (int c, index; (c = getopt_long(argc, argv, "", names, &index)) != -1;)
+        if (c == '?' || !take(&o, c, names[index].name)) {
             fprintf(stderr, "Try: granary-sim --help\n");
             exit(EXIT_USAGE);
         }
-    }
     if (optind < argc)
         complain("'%s' is not understood here", argv[optind]);
     return o;

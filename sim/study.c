@@ -4,6 +4,7 @@
  * Each run is a process of its own, as many at once as asked for; results come in the order of the plan. The same seed
  * gives the same tables, but for the time that the broker took, which has tables of its own.
  */
+#include "number.h"
 #include "study.h"
 
 #include <errno.h>
@@ -92,19 +93,6 @@ static void __attribute__((noreturn)) refuse_name(const char *what, const char *
             fprintf(stderr, " %s", ways[i].name);
     fprintf(stderr, "\n");
     exit(EXIT_USAGE);
-}
-
-static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (errno || end == text || *end || strchr(text, '-') || v < least || v > most) {
-        fprintf(stderr, "granary-sim: --%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'\n", option,
-                least, most, text);
-        exit(EXIT_USAGE);
-    }
-    return v;
 }
 
 static options parse(int argc, char **argv)
